@@ -1,0 +1,72 @@
+# Every target does its own set-up first, and set-up that is done is not done again.
+# Options: PYTHON=python3.12 (any 3.11 or newer), ARGS="..." for demo, test and lock (--upgrade).
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOCKS := requirements-build.lock requirements-dev.lock
+# Named by content, not by time: a fresh checkout of the same locks installs nothing.
+INSTALLED := $(VENV)/.installed-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | tr -d ' ')
+UV := uv==0.13.9
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format lock clean java-and-jars
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(INSTALLED) java-and-jars ## install everything the other targets need
+
+demo: setup ## run the demonstration: broker, history, training, live stream, alerts
+	@$(BIN)/tidemark demo $(ARGS)
+
+test: setup ## run all tests, with a real broker and Spark
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint ## lint, types, import contract and the tests that need no Java, under a minute
+	@$(BIN)/python -m pytest tests/unit tests/contract
+
+lint: $(INSTALLED) ## lint, formatting, types and the import contract
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## format the code and apply safe lint fixes
+	@$(BIN)/ruff check --fix-only --quiet
+	@$(BIN)/ruff format
+
+lock: $(INSTALLED) java-and-jars ## write the locks of packages and jars anew
+	@$(PIP) $(UV)
+	@$(COMPILE) requirements-build.in -o requirements-build.lock
+	@$(COMPILE) pyproject.toml -o requirements.lock
+	@$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
+	@$(BIN)/python -m detector.kafka relock
+
+clean: ## remove the virtual environment and what tools left; downloads stay in the user's cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		spark-warehouse metastore_db derby.log
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+java-and-jars: $(INSTALLED)
+	@$(BIN)/python -m detector.kafka setup
+
+# pyspark comes as source: what builds it is locked too, and is installed first.
+$(INSTALLED):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it, or name it: make PYTHON=..." >&2; exit 69; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || test -x $(BIN)/python || { \
+		echo "$(PYTHON) has no ensurepip, which makes virtual environments (on Debian and Ubuntu: python3-venv)"; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing it: apt-get install -y python3-venv"; \
+			apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
+		else echo "Install it: sudo apt-get install -y python3-venv" >&2; exit 69; fi; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (a few minutes the first time)"
+	@$(PIP) --require-hashes -r requirements-build.lock
+	@$(PIP) --require-hashes --no-build-isolation -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installed-* && touch $@

@@ -1,0 +1,1 @@
+"""Composition roots: each wires the rooms below into one job."""

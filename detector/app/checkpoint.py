@@ -1,0 +1,174 @@
+"""What Spark's checkpoint says, read from its files: query, batches, offsets, watermark; and who owns it.
+
+The directory of ``state.checkpoint`` holds Spark's own checkpoint in ``spark`` and ``owner.json`` beside it:
+the identity of the checkpoint, and the settings that it froze.
+
+Not here: what follows from it (``detector.kafka.alert_sink``). Spark alone writes below ``spark``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from detector.errors import ContractError, StorageError
+from detector.kafka.alert_sink import BatchFacts, CheckpointFacts
+from detector.kafka.source import Offsets, from_json
+
+OWNER_FILE: Final = "owner.json"
+_OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
+
+
+@dataclass(frozen=True)
+class OffsetEntry:
+    """One file of Spark's offset log.
+
+    Parameters
+    ----------
+    sha256 : str
+        Digest of the file; Spark reuses it verbatim when it replays the batch.
+    watermark : float or None
+        Windows that end at or before it (epoch seconds) leave in this batch.
+    end : Offsets
+        Where the batch ends, exclusive.
+    """
+
+    sha256: str
+    watermark: float | None
+    end: Offsets
+
+
+class Checkpoint:
+    """The checkpoint of the one query.
+
+    Parameters
+    ----------
+    directory : Path
+        ``state.checkpoint``.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.spark = directory / "spark"
+
+    def claim(self, frozen: Mapping[str, Any]) -> str:
+        """Return the checkpoint's identity, made at its first use.
+
+        Parameters
+        ----------
+        frozen : mapping
+            Settings that cannot change during the life of a checkpoint.
+
+        Raises
+        ------
+        ContractError
+            If it was made with other frozen settings, or Spark's part exists without its owner.
+        StorageError
+            If the disk refuses.
+        """
+        path = self.directory / OWNER_FILE
+        try:
+            if not path.exists():
+                return self._create(path, frozen)
+            found = json.loads(path.read_text())
+            known = dict(found["frozen"])
+            owner = str(found["owner_uuid"])
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}; check the disk and its permissions") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractError(f"{path} is damaged ({error}); restore it from a backup of the checkpoint") from error
+        changed = [f"{key} {known.get(key)!r} -> {value!r}" for key, value in frozen.items() if known.get(key) != value]
+        if changed:
+            raise ContractError(
+                f"the checkpoint {self.directory} was made with other settings: {', '.join(changed)}. Set them back, "
+                "or start with an empty state.checkpoint under another app.deployment"
+            )
+        return owner
+
+    def _create(self, path: Path, frozen: Mapping[str, Any]) -> str:
+        if self.last_batch() >= 0:
+            raise ContractError(
+                f"{path} is missing but {self.spark} has batches; restore it from a backup of the checkpoint"
+            )
+        owner = str(uuid.uuid4())
+        self.directory.mkdir(parents=True, exist_ok=True)
+        staged = path.with_suffix(".new")
+        with staged.open("w") as file:
+            json.dump({"owner_uuid": owner, "frozen": dict(frozen)}, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        staged.rename(path)
+        return owner
+
+    def facts(self, owner_uuid: str) -> CheckpointFacts:
+        """Return what the alert sink must know at start."""
+        return CheckpointFacts(owner_uuid, self.query_id(), self.last_batch(), str(self.directory))
+
+    def query_id(self) -> str | None:
+        """Return Spark's query id, None for an empty checkpoint."""
+        try:
+            return str(json.loads((self.spark / "metadata").read_text())["id"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(self.spark / "metadata", error) from error
+
+    def last_batch(self) -> int:
+        """Return the newest batch that was planned, -1 for none."""
+        return max(self._batches("offsets"), default=-1)
+
+    def last_committed(self) -> int:
+        """Return the newest batch that Spark finished, -1 for none."""
+        return max(self._batches("commits"), default=-1)
+
+    def batch(self, batch_id: int) -> BatchFacts:
+        """Return what the sink's marker says of a batch."""
+        entry = self.offsets(batch_id)
+        end = {topic: {str(p): offset for p, offset in parts.items()} for topic, parts in entry.end.items()}
+        return BatchFacts(batch_id, self.query_id() or "", entry.sha256, end, entry.watermark)
+
+    def offsets(self, batch_id: int) -> OffsetEntry:
+        """Read the offset log's entry of a batch.
+
+        Raises
+        ------
+        ContractError
+            If the file is missing or not what Spark writes.
+        """
+        path = self.spark / "offsets" / str(batch_id)
+        try:
+            raw = path.read_bytes()
+            version, metadata, source = raw.decode().strip().split("\n", _OFFSET_LINES - 1)
+            if version != "v1":
+                raise ValueError(f"format {version}")
+            watermark = int(json.loads(metadata)["batchWatermarkMs"]) / 1000
+            return OffsetEntry(hashlib.sha256(raw).hexdigest(), watermark or None, from_json(source))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._damaged(path, error) from error
+
+    def first_offsets(self) -> Offsets:
+        """Return where the query began to read, empty before its first batch."""
+        path = self.spark / "sources" / "0" / "0"
+        try:
+            text = path.read_bytes().decode(errors="replace")
+            return from_json(text[text.index("{") :])
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise self._damaged(path, error) from error
+
+    def _batches(self, log: str) -> list[int]:
+        directory = self.spark / log
+        return [int(path.name) for path in directory.iterdir() if path.name.isdigit()] if directory.is_dir() else []
+
+    def _damaged(self, path: Path, error: Exception) -> ContractError:
+        return ContractError(
+            f"{path} is missing or damaged ({error}); restore the checkpoint from a backup, or start with an empty "
+            "state.checkpoint under another app.deployment"
+        )

@@ -1,0 +1,140 @@
+"""Sends ticks to Kafka: all at once, or at the pace of a clock on a thread of its own.
+
+Not here: what is sent (``play``).
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import threading
+import time
+from confluent_kafka import KafkaError, Message, Producer
+
+from detector.app.demo.play import Play, Tick
+from detector.errors import TransientError
+
+FLUSH_SECONDS = 30.0  # for what is on the way; the broker is on this machine
+
+
+class Sender:
+    """Produces ticks to one topic.
+
+    Whenever a window's length of event time has passed it waits for the broker: no partition is then ever further
+    ahead of another than that, and a lateness of one window is enough for nothing to be late.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, window_seconds: float) -> None:
+        self.records = 0
+        self._topic = topic
+        self._window_seconds = window_seconds
+        self._window = -math.inf
+        self._failed: list[KafkaError] = []
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "acks": "all", "linger.ms": 5})
+
+    def send(self, tick: Tick) -> None:
+        """Send one tick.
+
+        Raises
+        ------
+        TransientError
+            If the broker did not take earlier ones.
+        """
+        window = tick.time // self._window_seconds
+        if window > self._window:
+            self.flush()
+            self._window = window
+        for message in tick.messages:
+            self._producer.produce(self._topic, message.value, message.key, on_delivery=self._delivered)
+        self.records += len(tick.messages)
+
+    def flush(self) -> None:
+        """Wait until the broker has everything."""
+        left = self._producer.flush(FLUSH_SECONDS)
+        if left or self._failed:
+            why = self._failed[0].str() if self._failed else f"{left} records not taken in {FLUSH_SECONDS:.0f} s"
+            raise TransientError(f"records could not be written to {self._topic}: {why}; see the broker's log")
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._failed.append(error)
+
+
+class LiveFeed:
+    """Plays the live ticks on a thread of its own.
+
+    Parameters
+    ----------
+    sender : Sender
+        Used by the thread alone from `start` on.
+    play : Play
+        Ticks before its `live_from` are sent by `warm_up`, the others at its speed.
+
+    Attributes
+    ----------
+    position : float
+        Event time of the newest tick sent.
+    failure : Exception or None
+        What ended the thread early.
+    seconds : float
+        How long it played, once it has ended.
+    """
+
+    def __init__(self, sender: Sender, play: Play) -> None:
+        self.sender = sender
+        self.position = play.live_from
+        self.failure: Exception | None = None
+        self.seconds = 0.0
+        self._play = play
+        self._ticks = play.live()
+        self._ahead: list[Tick] = []
+        self._times: list[float] = []
+        self._sent: list[float] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live-feed", daemon=True)
+
+    def warm_up(self) -> int:
+        """Send what lies before the live part; return how many records that are."""
+        for tick in self._ticks:
+            if tick.time >= self._play.live_from:
+                self._ahead.append(tick)
+                break
+            self.sender.send(tick)
+        self.sender.flush()
+        return self.sender.records
+
+    def start(self) -> None:
+        """Begin to play."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End early, or wait for the end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything has been sent."""
+        return not self._thread.is_alive()
+
+    def sent_at(self, event_time: float) -> float:
+        """Return when (`time.time`) the first tick at or after an event time was sent; infinite if none was."""
+        at = bisect.bisect_left(self._times, event_time)
+        return self._sent[at] if at < len(self._sent) else math.inf
+
+    def _run(self) -> None:
+        start = time.monotonic()
+        try:
+            for tick in (*self._ahead, *self._ticks):
+                due = start + (tick.time - self._play.live_from) / self._play.speed
+                if self._stopping.wait(max(0.0, due - time.monotonic())):
+                    break
+                self._sent.append(time.time())
+                self._times.append(tick.time)
+                self.sender.send(tick)
+                self.position = tick.time
+            self.sender.flush()
+        except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            self.failure = error
+        self.seconds = time.monotonic() - start

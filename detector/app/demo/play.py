@@ -1,0 +1,134 @@
+"""What a demonstration plays: its records in order of event time, and the events that are known to be in them.
+
+Not here: where they come from (``made``, ``replay``), sending them (``feed``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+# Windows of history that the live topic begins with: members that look back see what came before, as they would in
+# a running plant. Twice what the longest-looking member needs, so that gaps in a series do not matter.
+WARM_UP_WINDOWS: Final = 64
+
+
+@dataclass(frozen=True)
+class DemoSpec:
+    """What to demonstrate.
+
+    Parameters
+    ----------
+    data : Path or None
+        Directory of real series; None makes the data.
+    entities : tuple of str
+        With `data`: which series; empty is the first of the manifest.
+    speed : float or None
+        Event time over real time, at least 1; None chooses one that fits the data.
+    seed : int
+        Of the made data.
+    keep_files : Path or None
+        New or empty directory for everything that is written; None is a temporary one, removed at the end.
+    """
+
+    data: Path | None = None
+    entities: tuple[str, ...] = ()
+    speed: float | None = None
+    seed: int = 1
+    keep_files: Path | None = None
+
+
+class Message(NamedTuple):
+    """One Kafka record."""
+
+    key: bytes
+    value: bytes
+
+
+class Tick(NamedTuple):
+    """The records of one instant of event time, epoch seconds."""
+
+    time: float
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A stretch of event time in which something is known to be wrong.
+
+    Parameters
+    ----------
+    kind : str
+        What is wrong.
+    asset_id : str
+        Where.
+    sensor_id : str or None
+        Which sensor; None where only the asset is known.
+    start, end : float
+        Epoch seconds, end exclusive.
+    gap : str
+        Why Tidemark cannot find it yet; empty where it should.
+    """
+
+    kind: str
+    asset_id: str
+    sensor_id: str | None
+    start: float
+    end: float
+    gap: str = ""
+
+
+@dataclass(frozen=True)
+class Play:
+    """Everything that is played, and how to set Tidemark up for it.
+
+    Parameters
+    ----------
+    title : str
+        One line: what it is.
+    notes : tuple of str
+        What a viewer should know of it.
+    settings : tuple of str
+        ``key.path=value`` on top of those of every demonstration.
+    window_seconds : float
+        Length of a window.
+    speed : float
+        Event time over real time.
+    history, live : callable
+        Ticks in order of time. The live ones begin before `live_from` with the end of the history, and end with a
+        closing tick after `live_to`: windows close only when something newer arrives.
+    history_ticks : int
+        How many ticks the history has.
+    live_from, live_to : float
+        Epoch seconds; the span that is paced.
+    broken : int
+        Live records that cannot be decoded, on purpose.
+    events : tuple of Event or None
+        None where the data say nothing about them.
+    """
+
+    title: str
+    notes: tuple[str, ...]
+    settings: tuple[str, ...]
+    window_seconds: float
+    speed: float
+    history: Callable[[], Iterator[Tick]]
+    live: Callable[[], Iterator[Tick]]
+    history_ticks: int
+    live_from: float
+    live_to: float
+    broken: int
+    events: tuple[Event, ...] | None
+
+
+def iso(time: float) -> str:
+    """Render epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+
+
+def epoch(text: str) -> float:
+    """Undo `iso`."""
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,118 @@
+"""Looks at a running application from outside, as any user of it would: its alerts on Kafka and its ``/metrics``.
+
+Not here: what follows from them (``judge``), showing them (``view``).
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+from detector.app.demo.judge import Received
+from detector.errors import TransientError
+
+END_SECONDS: Final = 20.0  # to read to the end of a topic on this machine
+POLL_MESSAGES: Final = 100
+
+
+class AlertWatch:
+    """A plain ``read_committed`` consumer of the alerts topic.
+
+    Parameters
+    ----------
+    bootstrap_servers, topic : str
+        Where.
+    partitions : int
+        Of the topic, all read from their beginning.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "tidemark-demo",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+        self._behind = set(range(partitions))
+        self._partitions = partitions
+
+    def poll(self, seconds: float) -> list[Received]:
+        """Return what came, in the order of their windows; waits for the first at most that long."""
+        found = []
+        for message in self._consumer.consume(POLL_MESSAGES, seconds):
+            error, value = message.error(), message.value()
+            if error is None and value is not None:
+                found.append(Received(msgspec.json.decode(value), time.time()))
+            elif error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public constant
+                self._behind.discard(message.partition() or 0)
+        return sorted(found, key=lambda each: each.window[1])
+
+    def rest(self) -> list[Received]:
+        """Return everything up to the end of the topic, to which nobody writes any more.
+
+        Raises
+        ------
+        TransientError
+            If the end is not reached in time.
+        """
+        self._consumer.assign(self._consumer.position(self._consumer.assignment()))
+        self._behind = set(range(self._partitions))
+        found: list[Received] = []
+        deadline = time.monotonic() + END_SECONDS
+        while self._behind:
+            found += self.poll(0.1)
+            if time.monotonic() > deadline:
+                raise TransientError(f"the end of {self._topic} was not reached in {END_SECONDS:.0f} s")
+        return found
+
+    def close(self) -> None:
+        """Leave."""
+        self._consumer.close()
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What ``/metrics`` said.
+
+    Parameters
+    ----------
+    records : int
+        Read by the application, the warm-up included.
+    windows : int
+        Scored.
+    lag : int
+        Records left unread when the last batch was planned.
+    """
+
+    records: int
+    windows: int
+    lag: int
+
+
+def read_metrics(url: str) -> Readings:
+    """Read ``/metrics`` below `url` as Prometheus does."""
+    if not url.startswith("http://"):
+        raise ValueError(f"{url!r} is not the address of the application")
+    with urllib.request.urlopen(f"{url}/metrics", timeout=END_SECONDS) as answer:  # noqa: S310 - http, checked above
+        text = answer.read().decode()
+    sums: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    return Readings(
+        records=int(sums.get("tidemark_records_consumed_total", 0)),
+        windows=int(sums.get("tidemark_windows_scored_total", 0)),
+        lag=int(sums.get("tidemark_source_lag_records", 0)),
+    )

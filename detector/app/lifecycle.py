@@ -1,0 +1,228 @@
+"""The long-running application: start in the right order, watch, and stop at a batch boundary.
+
+Not here: the pipeline (``stream``), the protocol of the sink (``detector.kafka.alert_sink``), what is measured
+(``recording``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from detector.app import session
+from detector.app.checkpoint import Checkpoint
+from detector.app.recording import Recorder
+from detector.app.rejects import FinishedBatch, LedgerWorker, gap
+from detector.app.stream import Model, Publisher, load_model, scored_stream, scoring_spec
+from detector.errors import DetectorError
+from detector.kafka import source
+from detector.kafka.alert_sink import AlertSink, SinkSpec
+from detector.kafka.commit_log import CommitLog
+from detector.kafka.dead_letter import Ledger
+from detector.kafka.preflight import Preflight, TopicFacts
+from detector.observability.health import HealthServer, Readiness
+from detector.observability.progress import BatchProgress
+from detector.settings import Settings, config_digest, specs
+
+DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted; containers get 30 s
+LEDGER_DRAIN_SECONDS: Final = 5.0
+STALE_AFTER_SECONDS: Final = 60.0  # without a batch or an idle sign the application is not ready
+WATCH_SECONDS: Final = 0.2
+BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks for the gap between two batches
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Started:
+    """What is known once the application serves.
+
+    Parameters
+    ----------
+    url : str
+        Of the HTTP server: ``/metrics``, ``/livez`` and ``/readyz`` are below it.
+    model : Model
+        What judges.
+    """
+
+    url: str
+    model: Model
+
+
+@dataclass
+class Application:
+    """One run of the query under one model.
+
+    Parameters
+    ----------
+    settings : Settings
+        Everything.
+    take_over : bool
+        Fence an owner that seems alive.
+    on_started : callable
+        Told once, when the query runs.
+    on_batch : callable
+        Told of each finished batch, for a terminal view.
+    """
+
+    settings: Settings
+    take_over: bool = False
+    on_started: Callable[[Started], None] = lambda _: None
+    on_batch: Callable[[BatchProgress], None] = lambda _: None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Ask for a stop at the next batch boundary; safe from a signal handler or another thread."""
+        self._stopping.set()
+
+    def stop_on_signals(self) -> None:
+        """Stop on SIGTERM and SIGINT; main thread only."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+
+    def run(self) -> None:
+        """Run until `stop` is called or something fails.
+
+        Raises
+        ------
+        DetectorError, ModelError
+            What ended it; each class has an exit code and a reaction.
+        """
+        settings = self.settings
+        model = load_model(settings)
+        checkpoint = Checkpoint(settings.state.checkpoint)
+        readiness = Readiness(STALE_AFTER_SECONDS, time.monotonic)
+        with contextlib.ExitStack() as stack:
+            recorder = Recorder(model, checkpoint, readiness, self.on_batch)
+            registry = recorder.metrics.registry
+            server = HealthServer(settings.http.host, settings.http.port, registry, readiness.verdict)
+            stack.callback(server.close)
+            topics = _prepare_topics(settings)
+            owner = checkpoint.claim(frozen_settings(settings))
+            spark = session.build(settings)
+            sink = stack.enter_context(_started_sink(self, model, checkpoint, owner))
+            worker = stack.enter_context(_started_worker(settings, checkpoint, recorder))
+            recorder.attach(worker, list(topics.partitions))
+            listener = recorder.listener(specs.QUERY_NAME)
+            spark.streams.addListener(listener)
+            stack.callback(spark.streams.removeListener, listener)
+            publisher = Publisher(sink, checkpoint, worker.wait_for_room, recorder.on_result)
+            query = _start_query(spark, settings, model, list(topics.partitions), publisher)
+            stack.callback(_end_query, query, checkpoint)
+            log.info("running", metrics=f"{server.url}/metrics", model=model.version)
+            self.on_started(Started(server.url, model))
+            self._watch(query, publisher, readiness)
+
+    def _watch(self, query: StreamingQuery, publisher: Publisher, readiness: Readiness) -> None:
+        while not self._stopping.wait(WATCH_SECONDS):
+            if not query.isActive:
+                raise _failure(query, publisher)
+        log.info("stopping at the next batch boundary")
+        readiness.stopping()
+
+
+def frozen_settings(settings: Settings) -> Mapping[str, Any]:
+    """Return what a checkpoint freezes: its state has no meaning under other values."""
+    shape = specs.windows(settings)
+    return {
+        "state.buckets": settings.state.buckets,
+        "state.shuffle_partitions": settings.state.shuffle_partitions,
+        "windows.length": shape.length_seconds,
+        "windows.slide": shape.slide_seconds,
+        "windows.dedup": shape.dedup,
+    }
+
+
+def _prepare_topics(settings: Settings) -> TopicFacts:
+    reading = specs.source(settings)
+    preflight = Preflight(reading.connection)
+    strict = settings.source.require_log_append_time
+    facts = preflight.check_source(reading.topics, reading.topic_pattern, require_log_append_time=strict)
+    for warning in facts.warnings:
+        log.warning("preflight", what=warning)
+    outputs = (settings.alerts.topic, settings.dead_letter.topic, settings.alerts.commits_topic)
+    preflight.ensure_outputs(*outputs, settings.kafka.replication_factor)
+    return facts
+
+
+@contextlib.contextmanager
+def _started_sink(application: Application, model: Model, checkpoint: Checkpoint, owner: str) -> Iterator[AlertSink]:
+    settings = application.settings
+    log_spec = specs.log(settings)
+    sink_spec = SinkSpec(
+        deployment=log_spec.transactional_id,
+        model_digest=model.manifest.digest,
+        config_digest=config_digest(settings),
+        marker_interval_seconds=settings.alerts.marker_interval.total_seconds(),
+        take_over=application.take_over,
+    )
+    sink = AlertSink(CommitLog(log_spec), sink_spec)
+    try:
+        before = sink.start(checkpoint.facts(owner))
+        log.info(
+            "owner", id=log_spec.transactional_id, start=sink.marker.generation, published=before and before.batch_id
+        )
+        yield sink
+    finally:
+        sink.close()
+
+
+@contextlib.contextmanager
+def _started_worker(settings: Settings, checkpoint: Checkpoint, recorder: Recorder) -> Iterator[LedgerWorker]:
+    ledger = Ledger(specs.ledger(settings), specs.decode(settings))
+    worker = LedgerWorker(ledger, settings.dead_letter.max_backlog_batches, recorder.on_dead_letters)
+    committed = checkpoint.last_committed()
+    if committed >= 0:
+        end = checkpoint.offsets(committed).end
+        worker.add(FinishedBatch(-1, end, gap(ledger.progress() or checkpoint.first_offsets(), end)))
+    worker.start()
+    try:
+        yield worker
+    finally:
+        if not worker.stop(LEDGER_DRAIN_SECONDS):
+            log.warning("dead letters are left for the next start", batches=worker.backlog)
+
+
+def _start_query(
+    spark: SparkSession, settings: Settings, model: Model, topics: list[str], publisher: Publisher
+) -> StreamingQuery:
+    raw = source.stream(spark, specs.source(settings))
+    scoring = scoring_spec(settings, model, topics)
+    scored = scored_stream(raw, specs.decode(settings), specs.windows(settings), scoring)
+    return (
+        scored.writeStream.queryName(specs.QUERY_NAME)
+        .outputMode("append")
+        .option("checkpointLocation", str(publisher.checkpoint.spark.absolute()))
+        .trigger(processingTime=f"{round(settings.trigger.total_seconds() * 1000)} milliseconds")
+        .foreachBatch(publisher)
+        .start()
+    )
+
+
+def _end_query(query: StreamingQuery, checkpoint: Checkpoint) -> None:
+    """Stop between two batches if one ends in time; an interrupted batch is replayed by the next start."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    pause = threading.Event()
+    while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
+        pause.wait(BOUNDARY_SECONDS)
+    with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
+        query.stop()
+    log.info("stopped", committed_batch=checkpoint.last_committed())
+
+
+def _failure(query: StreamingQuery, publisher: Publisher) -> Exception:
+    if publisher.failure is not None:
+        return publisher.failure
+    error = query.exception()
+    reason = str(error).strip().splitlines()[0] if error else "no reason given"
+    return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

@@ -1,0 +1,90 @@
+"""The Spark session, with the defaults that Tidemark ships.
+
+Not here: what runs in it. One session a process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Final, TextIO
+
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+from detector.kafka.jars import connector_jars
+from detector.kafka.java import require_java
+from detector.observability.jvm_output import forward_jvm_output
+from detector.observability.logs import SPARK_LOG4J2
+from detector.settings import Settings, specs
+
+THREAD_STACK: Final = "-Xss4m"  # the default overflows in the stream thread on deep plans when a query stops
+
+STATE_PACKAGE: Final = "org.apache.spark.sql.execution.streaming.state"
+DEFAULTS: Final[Mapping[str, str]] = {
+    "spark.sql.streaming.stateStore.providerClass": f"{STATE_PACKAGE}.RocksDBStateStoreProvider",  # heap and GC
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",  # commits write only changes
+    "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage": "true",  # one bound for all stores of a process
+    "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB": "1024",
+    "spark.sql.streaming.minBatchesToRetain": "20",  # whole bucket blocks are kept; 100 would fill disks
+    "spark.sql.streaming.stopTimeout": "20s",  # a hung stop is an error, not a hung process
+    "spark.sql.streaming.noDataProgressEventInterval": "5000",  # milliseconds; readiness of an idle stream
+    "spark.sql.ui.retainedExecutions": "25",  # the driver keeps them in memory even without a UI
+    "spark.ui.retainedJobs": "50",
+    "spark.ui.retainedStages": "50",
+    "spark.ui.retainedTasks": "500",
+    "spark.ui.enabled": "false",  # attack surface; opt in by spark.conf
+    "spark.ui.killEnabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jaas|sasl|credential|keystore.key",
+    "spark.sql.redaction.options.regex": "(?i)url|secret|password|token|jaas|sasl|credential|keystore.key",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.adaptive.enabled": "false",  # streams ignore it; batches then have as many tasks as configured
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "10000",
+    "spark.executorEnv.OMP_NUM_THREADS": "1",  # a core a task is all there is
+}
+
+
+def build(settings: Settings, jvm_output: TextIO | None = None) -> SparkSession:
+    """Start the session, or return the running one.
+
+    Parameters
+    ----------
+    settings : Settings
+        Master, memory, partitions and further Spark settings.
+    jvm_output : TextIO or None
+        Where the JVM's output goes, without its chatter; None is standard error.
+
+    Raises
+    ------
+    UnavailableError
+        If Java or a jar is missing and cannot be had.
+    """
+    java = require_java()
+    os.environ["JAVA_HOME"] = str(java.home)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if settings.spark.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    options = f"{THREAD_STACK} -Dlog4j2.configurationFile={SPARK_LOG4J2.as_uri()}"
+    conf = SparkConf().setMaster(settings.spark.master).setAppName(specs.identity(settings))
+    conf.setAll(
+        [
+            *DEFAULTS.items(),
+            ("spark.jars", ",".join(str(jar) for jar in connector_jars())),
+            ("spark.driver.memory", settings.spark.driver_memory),
+            ("spark.driver.extraJavaOptions", options),
+            ("spark.sql.shuffle.partitions", str(settings.state.shuffle_partitions)),
+            *settings.spark.conf.items(),
+        ]
+    )
+    if SparkContext._active_spark_context is None:  # noqa: SLF001 - the only way to ask
+        gateway = launch_gateway(conf, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT})
+        if gateway.proc is not None:  # None under spark-submit, where the JVM came first
+            forward_jvm_output(gateway.proc.stdout, jvm_output or sys.stderr)
+        SparkContext(conf=conf, gateway=gateway)
+    return SparkSession.builder.getOrCreate()

@@ -1,0 +1,292 @@
+"""The transactional log: alerts and the marker of their batch in one Kafka transaction.
+
+Two topics: the alerts, and ``<app>.commits`` (one partition, compacted), whose newest record under a key is
+the marker of that query's last published batch. Alerts and marker become visible together or not at all.
+
+Not here: when to publish, skip, retry or stop (``alert_sink`` is the protocol). This is its port to Kafka.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from detector.errors import ContractError, FencedError, TransientError
+from detector.kafka.compacted import read_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from detector.kafka.connection import KafkaConnection
+
+MARKER_VERSION: Final = 1
+FENCED_CODES: Final = frozenset(
+    {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, 90}  # noqa: SLF001 - public constant; 90: PRODUCER_FENCED
+)
+
+
+class OutgoingMessage(NamedTuple):
+    """One alert, encoded."""
+
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes]]
+
+
+class Marker(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last published batch of a query was, and who published it.
+
+    Attributes
+    ----------
+    owner_uuid : str
+        The checkpoint that publishes; it stays the same over restarts.
+    generation : int
+        Counts the starts.
+    instance : str
+        The process; tells two that were started from one checkpoint at once.
+    spark_query_id : str or None
+        None until the first batch.
+    batch_id : int
+        Last published batch, -1 until there is one.
+    offsets_sha256 : str or None
+        Digest of the checkpoint's ``offsets/<batch_id>``, which Spark reuses verbatim on replay.
+    end_offsets : dict
+        topic -> partition -> offset after the batch.
+    emitted_watermark : float or None
+        Windows that end at or before this (epoch seconds) have been judged and their alerts published.
+    model_digest, config_digest : str
+        What judged the batch.
+    control_offsets, storm_state, topic_uuids
+        Reserved for the control topic and grouping; topic_uuids tells a recreated topic.
+    time : float
+        Local clock, epoch seconds; advisory only.
+    """
+
+    v: int = MARKER_VERSION
+    owner_uuid: str
+    generation: int
+    instance: str = ""
+    spark_query_id: str | None = None
+    batch_id: int = -1
+    offsets_sha256: str | None = None
+    end_offsets: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    topic_uuids: dict[str, str] = msgspec.field(default_factory=dict)
+    emitted_watermark: float | None = None
+    model_digest: str = ""
+    config_digest: str = ""
+    control_offsets: dict[str, int] = msgspec.field(default_factory=dict)
+    storm_state: dict[str, Any] | None = None
+    time: float = 0.0
+
+
+class UncertainError(Exception):
+    """A commit whose outcome is not known; the marker tells after the producer was recycled."""
+
+
+class AbortedError(Exception):
+    """A transaction that was aborted for certain and may be tried again."""
+
+
+@dataclass(frozen=True)
+class LogSpec:
+    """Where alerts and markers go.
+
+    Parameters
+    ----------
+    connection : KafkaConnection
+        The cluster.
+    transactional_id : str
+        ``<app>.<deployment>.<query>``: stable over restarts and hosts.
+    query_name : str
+        Key of the marker.
+    alerts_topic, commits_topic : str
+        The two topics.
+    transaction_timeout_seconds : float
+        The broker aborts a transaction that is open for longer.
+    """
+
+    connection: KafkaConnection
+    transactional_id: str
+    query_name: str
+    alerts_topic: str
+    commits_topic: str
+    transaction_timeout_seconds: float = 60.0
+
+
+@dataclass
+class CommitLog:
+    """One transactional producer at a time, and reads of the marker."""
+
+    spec: LogSpec
+    _producer: Producer | None = None
+    _disconnects: int = 0
+    _failed: list[KafkaError] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Initialise transactions: fences every earlier owner and finishes its open transaction.
+
+        Raises
+        ------
+        TransientError
+            If the broker does not answer in time.
+        """
+        self.close()
+        timeout_ms = round(self.spec.transaction_timeout_seconds * 1000)
+        self._producer = Producer(
+            {
+                **self.spec.connection.librdkafka(),
+                "transactional.id": self.spec.transactional_id,
+                "transaction.timeout.ms": timeout_ms,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "error_cb": self._count_disconnects,
+            }
+        )
+        try:
+            self._producer.init_transactions(self.spec.transaction_timeout_seconds)
+        except KafkaException as error:
+            raise self._classify(error, "init_transactions") from error
+
+    def close(self) -> None:
+        """Drop the producer without finishing its transaction; whoever initialises next decides it."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+    @property
+    def disconnects(self) -> int:
+        """How often a broker connection was lost in the life of this object."""
+        if self._producer is not None:
+            self._producer.poll(0)  # a loss during the last commit is still queued
+        return self._disconnects
+
+    def read_marker(self, *, settled: bool = True) -> Marker | None:
+        """Read the newest committed marker of this query.
+
+        Parameters
+        ----------
+        settled : bool
+            Wait for the transactions that are open on the topic now: a marker that was committed behind one of
+            another deployment is invisible until that one ends. Only a look that decides nothing may do without.
+
+        Raises
+        ------
+        TransientError
+            If the topic cannot be read to its end in time; a time-out is never "no marker".
+        ContractError
+            If the marker was written by a version that this one does not know.
+        """
+        spec = self.spec
+        raw = read_latest(spec.connection, spec.commits_topic, spec.transaction_timeout_seconds, settled=settled)
+        found = raw.get(self.spec.query_name)
+        if found is None:
+            return None
+        try:
+            marker = msgspec.json.decode(found, type=Marker)
+        except msgspec.MsgspecError as error:
+            raise ContractError(
+                f"the marker {self.spec.query_name!r} in topic {self.spec.commits_topic} cannot be read ({error}); "
+                "run the version that wrote it, or give the deployment a new name (app.deployment)"
+            ) from error
+        if marker.v != MARKER_VERSION:
+            raise ContractError(
+                f"the marker {self.spec.query_name!r} in topic {self.spec.commits_topic} has format {marker.v}, this "
+                f"version knows {MARKER_VERSION}; run the version that wrote it"
+            )
+        return marker
+
+    def publish(self, messages: Iterable[OutgoingMessage], marker: Marker) -> float:
+        """Publish messages and marker in one transaction.
+
+        Returns
+        -------
+        float
+            Seconds that the commit itself took, after everything was flushed.
+
+        Raises
+        ------
+        FencedError
+            Another owner has initialised since.
+        AbortedError
+            Nothing was published.
+        UncertainError
+            The outcome is not known.
+        """
+        producer = self._producer
+        if producer is None:
+            raise RuntimeError("publish before open")
+        self._failed.clear()
+        timeout = self.spec.transaction_timeout_seconds
+        try:
+            producer.begin_transaction()
+            for message in messages:
+                self._produce(producer, self.spec.alerts_topic, *message)
+            self._produce(
+                producer,
+                self.spec.commits_topic,
+                self.spec.query_name.encode(),
+                msgspec.json.encode(marker),
+                [],
+            )
+            if producer.flush(timeout) or self._failed:
+                raise KafkaException(self._failed[0] if self._failed else KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
+        except KafkaException as error:
+            self._abort(producer, error)
+        started = time.monotonic()
+        try:
+            producer.commit_transaction(timeout)
+        except KafkaException as error:
+            if error.args[0].txn_requires_abort():
+                self._abort(producer, error)
+            raise self._classify(error, "commit_transaction", uncertain=True) from error
+        return time.monotonic() - started
+
+    def _produce(
+        self, producer: Producer, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
+    ) -> None:
+        while True:
+            try:
+                producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered)
+                producer.poll(0)
+            except BufferError:
+                producer.poll(0.1)  # the queue is full: wait for deliveries, memory stays bounded
+            else:
+                return
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            self._failed.append(error)
+
+    def _abort(self, producer: Producer, error: KafkaException) -> None:
+        """Abort after a failure before the commit; always raises."""
+        reason = self._classify(error, "produce")
+        if isinstance(reason, FencedError):
+            raise reason from error
+        try:
+            producer.abort_transaction(self.spec.transaction_timeout_seconds)
+        except KafkaException as second:
+            raise self._classify(second, "abort_transaction", uncertain=True) from second
+        raise AbortedError(str(error)) from error
+
+    def _classify(self, error: KafkaException, action: str, *, uncertain: bool = False) -> Exception:
+        kafka_error: KafkaError = error.args[0]
+        if kafka_error.code() in FENCED_CODES or kafka_error.fatal():
+            return FencedError(
+                f"{self.spec.transactional_id!r} was fenced ({kafka_error.str()}): another instance owns it, or this "
+                "one stood still for longer than alerts.transaction_timeout. It stops; give a second deployment its "
+                "own app.deployment"
+            )
+        if uncertain:
+            return UncertainError(f"{action}: {kafka_error.str()}")
+        return TransientError(
+            f"Kafka at {self.spec.connection.bootstrap_servers} failed {action} ({kafka_error.str()}); "
+            "check that the brokers are reachable and start again"
+        )
+
+    def _count_disconnects(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001 - public constants
+            self._disconnects += 1

@@ -1,0 +1,94 @@
+"""Read raw records from Kafka: the stream, and a batch over given offsets.
+
+Not here: what a record means (``detector.pipeline.decode``); Spark commits no offsets to Kafka, the
+checkpoint holds them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.readwriter import DataFrameReader
+    from pyspark.sql.streaming.readwriter import DataStreamReader
+
+    from detector.kafka.connection import KafkaConnection
+
+Offsets: TypeAlias = Mapping[str, Mapping[int, int]]  # topic -> partition -> offset
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """What is read.
+
+    Parameters
+    ----------
+    connection : KafkaConnection
+        The cluster.
+    topics : tuple of str
+        Topics by name; empty where `topic_pattern` is given.
+    topic_pattern : str or None
+        Java regular expression of topic names.
+    starting_offsets : {'earliest', 'latest'}
+        Where a stream without a checkpoint begins.
+    max_records_per_batch : int
+        Bound of one micro-batch.
+    min_partitions : int or None
+        Split Kafka partitions further, for more tasks than partitions.
+    """
+
+    connection: KafkaConnection
+    topics: tuple[str, ...] = ()
+    topic_pattern: str | None = None
+    starting_offsets: Literal["earliest", "latest"] = "latest"
+    max_records_per_batch: int = 1_000_000
+    min_partitions: int | None = None
+
+    def options(self) -> dict[str, str]:
+        """Return the options of the connector that a stream and a batch share."""
+        subscription = (
+            {"subscribePattern": self.topic_pattern} if self.topic_pattern else {"subscribe": ",".join(self.topics)}
+        )
+        split = {"minPartitions": str(self.min_partitions)} if self.min_partitions else {}
+        return {
+            **self.connection.spark(),
+            **subscription,
+            **split,
+            "kafka.isolation.level": "read_committed",
+            "groupIdPrefix": "tidemark",
+            "failOnDataLoss": "true",
+        }
+
+
+def stream(spark: SparkSession, spec: SourceSpec) -> DataFrame:
+    """Return the endless DataFrame of raw records (Spark's Kafka columns)."""
+    reader: DataStreamReader = spark.readStream.format("kafka").options(**spec.options())
+    reader = reader.option("startingOffsets", spec.starting_offsets)
+    return reader.option("maxOffsetsPerTrigger", str(spec.max_records_per_batch)).load()
+
+
+def batch(spark: SparkSession, spec: SourceSpec, start: Offsets, end: Offsets) -> DataFrame:
+    """Return the raw records of ``start <= offset < end`` for each topic and partition.
+
+    The topics are those of the offsets: a manifest's ranges are read again also where the pattern or the
+    topic list of `spec` has changed since.
+    """
+    options = spec.options()
+    options.pop("subscribePattern", None)
+    options["subscribe"] = ",".join(start)
+    reader: DataFrameReader = spark.read.format("kafka").options(**options)
+    return reader.option("startingOffsets", to_json(start)).option("endingOffsets", to_json(end)).load()
+
+
+def to_json(offsets: Offsets) -> str:
+    """Render offsets as Spark's connector reads them."""
+    return json.dumps({t: {str(p): o for p, o in sorted(parts.items())} for t, parts in sorted(offsets.items())})
+
+
+def from_json(text: str) -> dict[str, dict[int, int]]:
+    """Parse offsets as Spark's connector writes them."""
+    return {topic: {int(p): int(o) for p, o in parts.items()} for topic, parts in json.loads(text).items()}

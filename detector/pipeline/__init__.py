@@ -1,0 +1,1 @@
+"""Pure functions a record passes through, in order: decode, event time, windows, scoring, alerts, encode."""

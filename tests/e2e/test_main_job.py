@@ -1,0 +1,124 @@
+"""The main job as a user runs it: train, run, alerts, dead letters, restart, another model."""
+
+from __future__ import annotations
+
+import json
+import random
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from detector.kafka.broker import EmbeddedBroker
+from tests.e2e.deployment import EPOCH, Deployment
+
+HISTORY = 2_400  # seconds of history: 240 windows
+POISON = 10_000
+
+
+def deployment(tmp_path: Path, broker: EmbeddedBroker, name: str) -> Deployment:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin.create_topics([NewTopic(f"{name}-sensors", 2, 1)])[f"{name}-sensors"].result(30)
+    return Deployment(tmp_path, broker.bootstrap_servers, name)
+
+
+def has(event: str, sensor: str) -> Any:
+    def enough(messages: list[Message]) -> bool:
+        last = json.loads(messages[-1].value() or b"{}")
+        return bool(last["event"] == event and last["sensor_id"] == sensor and last["severity"] == "critical")
+
+    return enough
+
+
+def fuzzed(count: int) -> list[bytes]:
+    """Return records that cannot decode: noise, cut and altered JSON, wrong types."""
+    rng = random.Random(7)
+    good = json.dumps({"asset_id": "pump-1", "sensor_id": "flow", "timestamp": EPOCH * 1000, "value": 1.5}).encode()
+    makers = [
+        lambda: rng.randbytes(rng.randint(0, 200)),
+        lambda: good[: rng.randint(1, len(good) - 1)],
+        lambda: good.replace(
+            b"1.5", rng.choice([b'"1.5"', b"NaN", b"-Infinity", b"1e999", b"[]", b"{}", b"true", b"null"])
+        ),
+        lambda: good.replace(b"pump-1", b"\xff\xfe"),
+        lambda: good + b"\n" + good,
+        lambda: b"[" * rng.randint(1, 5_000),
+        lambda: good.replace(b"flow", b"\\u0000"),
+        lambda: good.replace(b'"timestamp": 17', b'"timestamp": 97'),
+        lambda: good.replace(b'"asset_id": "pump-1", ', b""),
+    ]
+    return [makers[i % len(makers)]() for i in range(count)]
+
+
+def shift(start: int, end: int) -> Any:
+    return lambda sensor, second: 40.0 if sensor == "flow" and start <= second < end else 0.0
+
+
+@pytest.mark.timeout(420)
+def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path, broker: EmbeddedBroker) -> None:
+    plant = deployment(tmp_path, broker, "plant")
+    plant.produce(range(HISTORY))
+    first = plant.train()
+    assert (first["sensors"], first["windows"], first["missing"]) == (3, 720, {})
+
+    poison = fuzzed(POISON)
+    with plant.running() as run:
+        plant.produce(range(HISTORY, HISTORY + 300))
+        for value in poison:
+            plant.write(value)
+        plant.produce(range(HISTORY + 300, HISTORY + 600), fault=shift(HISTORY + 400, HISTORY + 10_000))
+        opened = plant.alert_values(plant.read(plant.alerts, has("opened", "flow")))[-1]
+        dead = plant.read(plant.dead, lambda messages: len(messages) >= POISON)
+        metrics = run.metrics()
+        with urllib.request.urlopen(f"{run.url()}/readyz", timeout=30) as answer:
+            assert answer.status == 200
+        assert run.stop() == 0, run.log()
+
+    assert sorted(message.value() for message in dead) == sorted(poison)
+    places = {
+        tuple(value for name, value in message.headers() or [] if name in ("partition", "offset")) for message in dead
+    }
+    assert len(places) == POISON
+    rejected = {name: value for name, value in metrics.items() if name.startswith("tidemark_records_rejected_total")}
+    assert sum(rejected.values()) == POISON
+    assert opened["expected"]["upper"] < opened["statistics"]["mean"]
+    assert opened["model"]["version"] == first["version"]
+    assert metrics["tidemark_windows_scored_total"] > 0
+    assert metrics["tidemark_alerts_published_total[opened][critical]"] >= 1
+
+    second = plant.train("--set", "model.false_alarm_rate=0.0005")
+    assert second["version"] != first["version"]
+    with plant.running("--set", "model.false_alarm_rate=0.0005") as run:
+        plant.produce(range(HISTORY + 600, HISTORY + 900), fault=shift(0, HISTORY + 700))
+        plant.read(plant.alerts, has("resolved", "flow"))
+        assert run.stop() == 0, run.log()
+
+    alerts = plant.alert_values(plant.read_all(plant.alerts))
+    life = [alert for alert in alerts if alert["incident_id"] == opened["incident_id"]]
+    assert [alert["event"] for alert in life] == ["opened", "resolved"]
+    assert [alert["model"]["version"] for alert in life] == [first["version"], second["version"]]
+    assert len({alert["alert_id"] for alert in alerts}) == len(alerts)
+
+
+@pytest.mark.timeout(300)
+def test_training_again_from_a_manifest_gives_the_same_model_on_other_cores_and_without_keys(
+    tmp_path: Path, broker: EmbeddedBroker
+) -> None:
+    plant = deployment(tmp_path, broker, "again")
+    plant.produce(range(HISTORY), keyed=False)
+    first = plant.train("--set", "spark.master=local[2,4]")
+    plant.produce(range(HISTORY, HISTORY + 100), keyed=False)
+    second = plant.train("--again", first["version"], "--set", "spark.master=local[1,4]")
+    assert (second["digest"], second["version"]) == (first["digest"], first["version"])
+
+
+def test_too_little_history_names_the_sensors_and_what_is_missing(tmp_path: Path, broker: EmbeddedBroker) -> None:
+    plant = deployment(tmp_path, broker, "short")
+    plant.produce(range(300))
+    done = plant.call("train")
+    assert done.returncode == 66
+    assert "pump-1" in done.stderr
+    assert "needs 98 more" in done.stderr
