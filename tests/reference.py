@@ -87,9 +87,7 @@ def stream_windows(
                     held[key].append(record)
         newest = max((record.event_us for record in batch), default=0)
         watermarks.append(max(watermarks[-1], (newest // 1000) * 1000 - round(shape.lateness * US)))
-    emitted = {
-        key: statistics(key[0], inside) for key, inside in held.items() if shape.end(key[0]) <= watermarks[-1]
-    }
+    emitted = {key: statistics(key[0], inside) for key, inside in held.items() if shape.end(key[0]) <= watermarks[-1]}
     return emitted, late
 
 

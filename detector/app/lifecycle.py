@@ -112,7 +112,7 @@ class Application:
             spark = session.build(settings)
             sink = stack.enter_context(_started_sink(self, model, checkpoint, owner))
             worker = stack.enter_context(_started_worker(settings, checkpoint, recorder))
-            recorder.attach(worker, list(topics.partitions))
+            recorder.attach(worker)
             listener = recorder.listener(specs.QUERY_NAME)
             spark.streams.addListener(listener)
             stack.callback(spark.streams.removeListener, listener)

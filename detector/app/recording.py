@@ -52,12 +52,10 @@ class Recorder:
         self._readiness = readiness
         self._on_batch = on_batch
         self._worker: LedgerWorker | None = None
-        self._topics: dict[int, str] = {}
 
-    def attach(self, worker: LedgerWorker, topics: list[str]) -> None:
-        """Hand finished batches to a ledger from now on; `topics` are those that the query reads."""
+    def attach(self, worker: LedgerWorker) -> None:
+        """Hand finished batches to a ledger from now on."""
         self._worker = worker
-        self._topics = {topic_id(topic): topic for topic in topics}
 
     def listener(self, query_name: str) -> ProgressListener:
         """Return the listener that feeds this recorder."""
@@ -107,7 +105,8 @@ class Recorder:
         if end is None or self._worker is None:
             return
         start = progress.sources[0].start or self._checkpoint.first_offsets()
-        ranges = ranges_of(reject_blocks(observed), self._topics, start, end)
+        topics = {topic_id(topic): topic for topic in end}  # a pattern may have found new ones
+        ranges = ranges_of(reject_blocks(observed), topics, start, end)
         self._worker.add(FinishedBatch(progress.batch_id, end, ranges))
         self.metrics.set_dead_letter_backlog(self._worker.backlog)
 

@@ -9,11 +9,11 @@ Not here: when to publish, skip, retry or stop (``alert_sink`` is the protocol).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.compacted import read_latest
@@ -124,7 +124,6 @@ class CommitLog:
     spec: LogSpec
     _producer: Producer | None = None
     _disconnects: int = 0
-    _failed: list[KafkaError] = field(default_factory=list)
 
     def open(self) -> None:
         """Initialise transactions: fences every earlier owner and finishes its open transaction.
@@ -159,9 +158,18 @@ class CommitLog:
 
     @property
     def disconnects(self) -> int:
-        """How often a broker connection was lost in the life of this object."""
-        if self._producer is not None:
-            self._producer.poll(0)  # a loss during the last commit is still queued
+        """How often a broker connection was lost in the life of this object.
+
+        Raises
+        ------
+        FencedError
+            If the client learned meanwhile that another owner has initialised.
+        """
+        try:
+            if self._producer is not None:
+                self._producer.poll(0)  # a loss during the last commit is still queued
+        except KafkaException as error:
+            raise self._classify(error, "poll") from error
         return self._disconnects
 
     def read_marker(self, *, settled: bool = True) -> Marker | None:
@@ -219,7 +227,6 @@ class CommitLog:
         producer = self._producer
         if producer is None:
             raise RuntimeError("publish before open")
-        self._failed.clear()
         timeout = self.spec.transaction_timeout_seconds
         try:
             producer.begin_transaction()
@@ -232,8 +239,8 @@ class CommitLog:
                 msgspec.json.encode(marker),
                 [],
             )
-            if producer.flush(timeout) or self._failed:
-                raise KafkaException(self._failed[0] if self._failed else KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
+            if producer.flush(timeout):
+                raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001 - public constant
         except KafkaException as error:
             self._abort(producer, error)
         started = time.monotonic()
@@ -248,18 +255,16 @@ class CommitLog:
     def _produce(
         self, producer: Producer, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]
     ) -> None:
+        # Without a delivery callback: an alert that fails makes the commit fail, and a callback that runs while the
+        # client raises a fatal error (fenced) turns that into a SystemError.
         while True:
             try:
-                producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered)
+                producer.produce(topic, value, key, headers=list(headers))
                 producer.poll(0)
             except BufferError:
                 producer.poll(0.1)  # the queue is full: wait for deliveries, memory stays bounded
             else:
                 return
-
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            self._failed.append(error)
 
     def _abort(self, producer: Producer, error: KafkaException) -> None:
         """Abort after a failure before the commit; always raises."""

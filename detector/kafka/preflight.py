@@ -47,10 +47,19 @@ class TopicFacts:
 
 
 class Preflight:
-    """Checks and creates topics of one cluster."""
+    """Checks and creates topics of one cluster.
 
-    def __init__(self, connection: KafkaConnection) -> None:
+    Parameters
+    ----------
+    connection : KafkaConnection
+        The cluster.
+    request_seconds : float
+        How long each request may take.
+    """
+
+    def __init__(self, connection: KafkaConnection, request_seconds: float = REQUEST_SECONDS) -> None:
         self._connection = connection
+        self._seconds = request_seconds
         self._admin = AdminClient(connection.librdkafka())
 
     def topics(self) -> dict[str, int]:
@@ -62,7 +71,7 @@ class Preflight:
             If no broker answers.
         """
         try:
-            found = self._admin.list_topics(timeout=REQUEST_SECONDS).topics
+            found = self._admin.list_topics(timeout=self._seconds).topics
         except KafkaException as error:
             raise self._unreachable(error) from error
         return {name: len(topic.partitions) for name, topic in found.items()}
@@ -104,7 +113,7 @@ class Preflight:
         warnings = [text for topic in sorted(chosen) if (text := self._timestamp_warning(topic))]
         if warnings and require_log_append_time:
             raise ContractError(f"source.require_log_append_time is set, but {warnings[0]}")
-        described = self._admin.describe_topics(TopicCollection(list(chosen)), request_timeout=REQUEST_SECONDS)
+        described = self._admin.describe_topics(TopicCollection(list(chosen)), request_timeout=self._seconds)
         try:
             uuids = {topic: str(future.result().topic_id) for topic, future in described.items()}
         except KafkaException as error:
@@ -123,7 +132,7 @@ class Preflight:
             return False
         future = self._admin.create_topics([NewTopic(topic, partitions, replication, config=dict(config))])[topic]
         try:
-            future.result(REQUEST_SECONDS)
+            future.result(self._seconds)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
@@ -176,9 +185,9 @@ class Preflight:
             times = {}
             if at is not None:
                 asked = [TopicPartition(topic, p, round(at * 1000)) for topic, p in wanted]
-                times = {(t.topic, t.partition): t.offset for t in consumer.offsets_for_times(asked, REQUEST_SECONDS)}
+                times = {(t.topic, t.partition): t.offset for t in consumer.offsets_for_times(asked, self._seconds)}
             for topic, p in wanted:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), REQUEST_SECONDS)
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), self._seconds)
                 found = times.get((topic, p), high if end else low)
                 out[topic][p] = found if found >= 0 else high
         except KafkaException as error:
@@ -203,21 +212,21 @@ class Preflight:
 
     def _config(self, topic: str) -> dict[str, ConfigEntry]:
         resource = ConfigResource(ResourceType.TOPIC, topic)
-        future = self._admin.describe_configs([resource], request_timeout=REQUEST_SECONDS)[resource]
+        future = self._admin.describe_configs([resource], request_timeout=self._seconds)[resource]
         try:
-            return dict(future.result(REQUEST_SECONDS))
+            return dict(future.result(self._seconds))
         except KafkaException as error:
             raise self._unreachable(error) from error
 
     def _wait_for(self, topic: str) -> None:
         """Wait until every client can see the new topic with leaders."""
-        deadline = time.monotonic() + REQUEST_SECONDS
+        deadline = time.monotonic() + self._seconds
         while time.monotonic() < deadline:
-            found = self._admin.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic]
+            found = self._admin.list_topics(topic, timeout=self._seconds).topics[topic]
             if found.error is None and all(p.leader >= 0 for p in found.partitions.values()):
                 return
         raise TransientError(
-            f"topic {topic} was created but has no leader after {REQUEST_SECONDS:.0f} s; check the brokers"
+            f"topic {topic} was created but has no leader after {self._seconds:.0f} s; check the brokers"
         )
 
     def _unreachable(self, error: KafkaException) -> TransientError:

@@ -74,12 +74,13 @@ def stream(spark: SparkSession, spec: SourceSpec) -> DataFrame:
 def batch(spark: SparkSession, spec: SourceSpec, start: Offsets, end: Offsets) -> DataFrame:
     """Return the raw records of ``start <= offset < end`` for each topic and partition.
 
-    The topics are those of the offsets: a manifest's ranges are read again also where the pattern or the
-    topic list of `spec` has changed since.
+    Topics and partitions are those of the offsets: a manifest's ranges are read again also where the pattern or
+    the topic list of `spec` has changed since, or a topic has got more partitions.
     """
     options = spec.options()
-    options.pop("subscribePattern", None)
-    options["subscribe"] = ",".join(start)
+    for chosen in ("subscribe", "subscribePattern"):
+        options.pop(chosen, None)
+    options["assign"] = json.dumps({topic: sorted(parts) for topic, parts in start.items()})
     reader: DataFrameReader = spark.read.format("kafka").options(**options)
     return reader.option("startingOffsets", to_json(start)).option("endingOffsets", to_json(end)).load()
 

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 EPOCH = 1_795_000_000  # first event time of the made sensors, epoch seconds
 SENSORS = ("flow", "pressure", "temperature")
-DEADLINE = 120.0  # seconds; a bound for a loaded machine, nothing waits this long when it works
+DEADLINE = 180.0  # seconds; a bound for a loaded machine, nothing waits this long when it works
 
 
 def reading(sensor: str, second: int) -> float:
@@ -133,9 +133,7 @@ class Deployment:
     def _messages(self, topic: str, *, to_end: bool = False) -> Iterator[Message]:
         config = {"group.id": "test", "isolation.level": "read_committed", "auto.offset.reset": "earliest"}
         consumer = Consumer({"bootstrap.servers": self.servers, "enable.partition.eof": True, **config})
-        partitions = range(
-            len(AdminClient({"bootstrap.servers": self.servers}).list_topics(topic).topics[topic].partitions)
-        )
+        partitions = self._partitions(topic)
         consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
         at_end: set[int] = set()
         deadline = time.monotonic() + DEADLINE
@@ -151,6 +149,15 @@ class Deployment:
                     at_end.add(message.partition() or 0)
         finally:
             consumer.close()
+
+    def _partitions(self, topic: str) -> list[int]:
+        """Return the partitions of a topic once it exists: the detector makes its own."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            if partitions := list(admin.list_topics(topic, timeout=DEADLINE).topics[topic].partitions):
+                return partitions
+        raise AssertionError(f"{topic} does not exist")
 
 
 class Run:
@@ -178,7 +185,7 @@ class Run:
 
     def metrics(self) -> dict[str, float]:
         """Scrape once: sample name with labels -> value."""
-        with urllib.request.urlopen(f"{self.url()}/metrics", timeout=DEADLINE) as answer:
+        with urllib.request.urlopen(f"{self.url()}/metrics", timeout=DEADLINE) as answer:  # noqa: S310 - our own server
             families = text_string_to_metric_families(answer.read().decode())
         return {
             sample.name + "".join(f"[{value}]" for _, value in sorted(sample.labels.items())): sample.value

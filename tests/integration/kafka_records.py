@@ -45,7 +45,7 @@ def read(servers: str, topic: str, isolation: str = "read_committed") -> list[Re
             if error is not None:
                 assert error.code() == KafkaError._PARTITION_EOF, error
                 return records
-            headers = {name: bytes(value or b"") for name, value in message.headers() or []}
+            headers = {str(name): value for name, value in message.headers() or [] if isinstance(value, bytes)}
             records.append(Record(message.key(), message.value(), headers))
     finally:
         consumer.close()
@@ -75,7 +75,9 @@ def transaction(servers: str, topic: str, values: Sequence[bytes], end: str, tra
     return producer
 
 
-def log_on(servers: str, alerts: str, commits: str, *, transactional_id: str = "", seconds: float = PATIENCE) -> CommitLog:
+def log_on(
+    servers: str, alerts: str, commits: str, *, transactional_id: str = "", seconds: float = PATIENCE
+) -> CommitLog:
     """Return a commit log under an identity of its own."""
     return CommitLog(
         LogSpec(

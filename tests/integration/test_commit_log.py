@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -115,6 +116,21 @@ def test_a_transaction_whose_alerts_fail_publishes_nothing_and_the_next_one_work
     assert [record.value for record in read(site.servers, site.alerts)] == [b"again"]
 
 
+def test_an_alert_that_the_broker_refuses_aborts_the_transaction(
+    broker: EmbeddedBroker, new_topic: Callable[..., str]
+) -> None:
+    narrow = new_topic("alerts", config={"max.message.bytes": "1000"})
+    log = log_on(broker.bootstrap_servers, narrow, new_topic("commits", config=COMPACTED))
+    log.open()
+
+    with pytest.raises(AbortedError):
+        log.publish(alerts(b"fits", secrets.token_bytes(5_000)), MARKER)
+
+    assert read(broker.bootstrap_servers, narrow) == []
+    assert log.read_marker() is None
+    log.close()
+
+
 def test_an_older_producer_is_fenced_by_a_newer_one(site: Site, log: CommitLog) -> None:
     log.publish(alerts(b"mine"), MARKER)
     newer = site.log()
@@ -209,7 +225,7 @@ def test_a_marker_of_a_later_format_is_refused(site: Site) -> None:
 @pytest.mark.parametrize("settled", [True, False])
 def test_a_commits_topic_that_does_not_exist_is_an_error(broker: EmbeddedBroker, *, settled: bool) -> None:
     with pytest.raises(TransientError, match="topic no-such-topic"):
-        read_latest(KafkaConnection(broker.bootstrap_servers), "no-such-topic", PATIENCE, settled=settled)
+        read_latest(KafkaConnection(broker.bootstrap_servers), "no-such-topic", 1.0, settled=settled)
 
 
 def test_publishing_needs_an_open_log(site: Site) -> None:

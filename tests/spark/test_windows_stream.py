@@ -37,9 +37,7 @@ def run(spark, folder, batches, spec, name):
     return by_key(spark.table(name))
 
 
-@pytest.mark.parametrize(
-    ("spec", "name"), [(WindowSpec(10, 10, 4), "tumbling"), (WindowSpec(12, 4, 4), "sliding")]
-)
+@pytest.mark.parametrize(("spec", "name"), [(WindowSpec(10, 10, 4), "tumbling"), (WindowSpec(12, 4, 4), "sliding")])
 def test_stream_batch_and_reference_agree_on_shuffled_late_and_repeated_records(spark, tmp_path, capsys, spec, name):
     batches = cut(disturbed(RECORDS, 25 * US), 8)
     expected, late = stream_windows(batches, Shape(spec.length_seconds, spec.slide_seconds, spec.lateness_seconds))

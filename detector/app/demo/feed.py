@@ -9,28 +9,43 @@ import bisect
 import math
 import threading
 import time
-from confluent_kafka import KafkaError, Message, Producer
+from typing import Final
 
-from detector.app.demo.play import Play, Tick
+from confluent_kafka import KafkaError, Producer
+
+from detector.app.demo.play import Message, Play, Tick
 from detector.errors import TransientError
+from detector.kafka.connection import KafkaConnection
 
-FLUSH_SECONDS = 30.0  # for what is on the way; the broker is on this machine
+FLUSH_SECONDS: Final = 30.0  # for what is on the way; the broker is on this machine
 
 
 class Sender:
     """Produces ticks to one topic.
 
-    Whenever a window's length of event time has passed it waits for the broker: no partition is then ever further
-    ahead of another than that, and a lateness of one window is enough for nothing to be late.
+    Parameters
+    ----------
+    connection : KafkaConnection
+        Where.
+    topic : str
+        An existing topic.
+    flush_seconds : float
+        Whenever so much event time has passed it waits for the broker: no partition is then ever further ahead of
+        another than that, and for a lateness of as much nothing is late.
+
+    Attributes
+    ----------
+    records : int
+        Sent so far.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, window_seconds: float) -> None:
+    def __init__(self, connection: KafkaConnection, topic: str, flush_seconds: float = math.inf) -> None:
         self.records = 0
         self._topic = topic
-        self._window_seconds = window_seconds
-        self._window = -math.inf
+        self._flush_seconds = flush_seconds
+        self._flushed = -math.inf
         self._failed: list[KafkaError] = []
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "acks": "all", "linger.ms": 5})
+        self._producer = Producer(connection.librdkafka())
 
     def send(self, tick: Tick) -> None:
         """Send one tick.
@@ -40,12 +55,12 @@ class Sender:
         TransientError
             If the broker did not take earlier ones.
         """
-        window = tick.time // self._window_seconds
-        if window > self._window:
+        span = tick.time // self._flush_seconds
+        if span > self._flushed:
             self.flush()
-            self._window = window
+            self._flushed = span
         for message in tick.messages:
-            self._producer.produce(self._topic, message.value, message.key, on_delivery=self._delivered)
+            self._produce(message)
         self.records += len(tick.messages)
 
     def flush(self) -> None:
@@ -55,7 +70,14 @@ class Sender:
             why = self._failed[0].str() if self._failed else f"{left} records not taken in {FLUSH_SECONDS:.0f} s"
             raise TransientError(f"records could not be written to {self._topic}: {why}; see the broker's log")
 
-    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+    def _produce(self, message: Message) -> None:
+        try:
+            self._producer.produce(self._topic, message.value, message.key, on_delivery=self._delivered)
+        except BufferError:  # the queue is full
+            self.flush()
+            self._produce(message)
+
+    def _delivered(self, error: KafkaError | None, _record: object) -> None:
         if error is not None:
             self._failed.append(error)
 

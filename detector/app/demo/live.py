@@ -17,11 +17,11 @@ from detector.app.demo.feed import LiveFeed, Sender
 from detector.app.demo.judge import Received
 from detector.app.demo.play import Play, iso
 from detector.app.demo.view import Screen, seconds
-from detector.app.demo.watch import AlertWatch, Readings, read_metrics
+from detector.app.demo.watch import AlertWatch, Readings, count_records, read_metrics
 from detector.app.lifecycle import Application, Started
 from detector.errors import DetectorError, TransientError
 from detector.observability.progress import BatchProgress
-from detector.settings import Settings
+from detector.settings import Settings, specs
 
 START_SECONDS: Final = 120.0  # for Spark's first batch; 10 s on an idle machine
 STOP_SECONDS: Final = 40.0  # the application drains for at most half of it
@@ -119,6 +119,8 @@ class Played:
         Where ``/metrics`` was.
     readings : Readings
         What it said at the end.
+    dead_letters : int
+        Records in the dead-letter topic.
     """
 
     received: tuple[Received, ...]
@@ -129,14 +131,15 @@ class Played:
     all_closed: bool
     url: str
     readings: Readings
+    dead_letters: int
 
 
-def play_live(play: Play, settings: Settings, topic: str, alert_partitions: int, screen: Screen) -> Played:
+def play_live(play: Play, settings: Settings, topic: str, screen: Screen) -> Played:
     """Run the application while the live records come; return when their windows are judged and it has stopped."""
-    servers = settings.kafka.bootstrap_servers
-    feed = LiveFeed(Sender(servers, topic, play.window_seconds), play)
+    connection = specs.connection(settings)
+    feed = LiveFeed(Sender(connection, topic, play.window_seconds), play)
     running = Running(settings)
-    watch = AlertWatch(servers, settings.alerts.topic, alert_partitions)
+    watch = AlertWatch(connection, settings.alerts.topic)
     with contextlib.ExitStack() as stack:
         stack.callback(watch.close)
         warm_up = feed.warm_up()
@@ -165,6 +168,7 @@ def play_live(play: Play, settings: Settings, topic: str, alert_partitions: int,
             all_closed=running.watermark >= play.live_to,
             url=running.url,
             readings=readings,
+            dead_letters=count_records(connection, settings.dead_letter.topic),
         )
 
 

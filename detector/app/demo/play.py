@@ -69,8 +69,8 @@ class Event:
         Which sensor; None where only the asset is known.
     start, end : float
         Epoch seconds, end exclusive.
-    gap : str
-        Why Tidemark cannot find it yet; empty where it should.
+    covered : bool
+        Whether Tidemark has anything yet that could find it.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class Event:
     sensor_id: str | None
     start: float
     end: float
-    gap: str = ""
+    covered: bool = True
 
 
 @dataclass(frozen=True)

@@ -217,10 +217,8 @@ def _events(path: Path, series: list[Series], shifts: dict[str, float], step: fl
 
 
 def _notes(series: list[Series], shifts: dict[str, float], *, labeled: bool) -> tuple[str, ...]:
-    notes = [
-        f"History is the first {', '.join(str(each.train) for each in series)} timestamps, one window each; labels are "
-        "not used in training."
-    ]
+    trained = ", ".join(str(each.train) for each in series)
+    notes = [f"History is the first {trained} timestamps, one window each; labels are not used in training."]
     notes += [
         f"{entity} is moved by {shift / 86400:+.2f} days, so that all entities go live at once."
         for entity, shift in shifts.items()

@@ -14,9 +14,7 @@ from detector.app.demo.view import Screen, seconds
 from detector.settings import Settings
 
 
-def report(
-    play: Play, played: Played, settings: Settings, dead_letters: int, kept: Path | None, screen: Screen
-) -> None:
+def report(play: Play, played: Played, settings: Settings, kept: Path | None, screen: Screen) -> None:
     """Show the verdict and the figures.
 
     Parameters
@@ -25,8 +23,6 @@ def report(
         What was played and what came of it.
     settings : Settings
         Names of topics, places of model and checkpoint.
-    dead_letters : int
-        Records in the dead-letter topic.
     kept : Path or None
         The directory, if it stays.
     screen : Screen
@@ -36,7 +32,7 @@ def report(
     if play.events is not None:
         judgement = judge(play.events, played.received, played.sent_at)
         _verdicts(judgement, played, screen)
-    screen.facts(_facts(play, played, settings, dead_letters))
+    screen.facts(_facts(play, played, settings))
     if kept is None:
         screen.line("All of it was in a temporary directory, which is removed now; --keep-files DIR keeps it.")
     else:
@@ -56,7 +52,7 @@ def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
     screen.line("")
 
 
-def _facts(play: Play, played: Played, settings: Settings, dead_letters: int) -> dict[str, str]:
+def _facts(play: Play, played: Played, settings: Settings) -> dict[str, str]:
     rate = played.records / played.seconds if played.seconds else 0.0
     opened = sum(each.opening for each in played.received)
     source = ", ".join(settings.source.topics or ())
@@ -67,7 +63,7 @@ def _facts(play: Play, played: Played, settings: Settings, dead_letters: int) ->
         "windows": f"{played.readings.windows:,} scored; {still_open}",
         "alerts": f"{len(played.received):,} read: {opened:,} opened, {len(played.received) - opened:,} resolved",
         "lag": f"{played.readings.lag:,} records unread at the end",
-        "dead letters": f"{dead_letters:,} published, {play.broken:,} broken records sent",
+        "dead letters": f"{played.dead_letters:,} published, {play.broken:,} broken records sent",
         "metrics": f"{played.url}/metrics (while it ran)",
         "topics": f"{source} -> {settings.alerts.topic}, {settings.dead_letter.topic}, {settings.alerts.commits_topic}",
         "model": f"{settings.model.registry}",

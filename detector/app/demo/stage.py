@@ -64,15 +64,12 @@ class Stage:
         with contextlib.ExitStack() as stack:
             servers = stack.enter_context(self._broker())
             past, now = self._settings(servers, HISTORY_TOPIC), self._settings(servers, LIVE_TOPIC)
-            preflight = Preflight(specs.connection(now))
-            self._create_topics(preflight, now)
+            self._create_topics(now)
             self._send_history(past)
             self._train(stack.enter_context(self._spark(past)), past)
             self.screen.heading("Live")
-            alert_partitions = preflight.topics()[now.alerts.topic]
-            played = play_live(self.play, now, LIVE_TOPIC, alert_partitions, self.screen)
-            dead_letters = _count(preflight, now.dead_letter.topic)
-            report(self.play, played, now, dead_letters, self.directory if self.kept else None, self.screen)
+            played = play_live(self.play, now, LIVE_TOPIC, self.screen)
+            report(self.play, played, now, self.directory if self.kept else None, self.screen)
 
     @contextlib.contextmanager
     def _broker(self) -> Iterator[str]:
@@ -103,14 +100,15 @@ class Stage:
         )
         return load(None, (*common, *self.play.settings), {})
 
-    def _create_topics(self, preflight: Preflight, settings: Settings) -> None:
+    def _create_topics(self, settings: Settings) -> None:
+        preflight = Preflight(specs.connection(settings))
         for topic in (HISTORY_TOPIC, LIVE_TOPIC):
             preflight.ensure(topic, PARTITIONS, 1, {"message.timestamp.type": "LogAppendTime"})
         preflight.ensure_outputs(settings.alerts.topic, settings.dead_letter.topic, settings.alerts.commits_topic, 1)
 
     def _send_history(self, settings: Settings) -> None:
         self.screen.heading("History")
-        sender = Sender(settings.kafka.bootstrap_servers, HISTORY_TOPIC, self.play.window_seconds)
+        sender = Sender(specs.connection(settings), HISTORY_TOPIC)
         began = time.monotonic()
         with self.screen.bar("history", self.play.history_ticks) as move:
             for number, tick in enumerate(self.play.history()):
@@ -144,10 +142,3 @@ class Stage:
         )
         if result.missing:
             self.screen.line(f"{len(result.missing)} sensors have too little history for a model")
-
-
-def _count(preflight: Preflight, topic: str) -> int:
-    """Return how many records a topic holds that is never compacted nor written in transactions."""
-    partitions = {topic: preflight.topics()[topic]}
-    first, end = preflight.offsets(partitions), preflight.offsets(partitions, end=True)
-    return sum(end[topic][partition] - first[topic][partition] for partition in end[topic])

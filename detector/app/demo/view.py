@@ -32,7 +32,7 @@ class Screen:
     """Shows a demonstration on a console."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console = console if console.is_terminal else Console(file=console.file, width=PLAIN_WIDTH)
         self._alerts = 0
 
     def heading(self, text: str) -> None:
@@ -41,12 +41,11 @@ class Screen:
 
     def line(self, text: str) -> None:
         """Say something of the part."""
-        self.show(Padding(Text(text), (0, 0, 0, 2)))
+        self.show(_indented(Text(text)))
 
     def show(self, what: RenderableType) -> None:
         """Print anything that rich can render."""
-        width = None if self._console.is_terminal else PLAIN_WIDTH
-        self._console.print(what, width=width, highlight=False)
+        self._console.print(what, highlight=False)
 
     @contextlib.contextmanager
     def spinner(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -83,18 +82,20 @@ class Screen:
         style = SEVERITY_STYLES[alert["severity"]] if received.opening else "green"
         label = alert["severity"] if received.opening else "resolved"
         row.add_row(Text(alert["window"]["end"][11:19], "dim"), Text(label, style), Text(alert["summary"]))
-        self.show(Padding(row, (0, 0, 0, 2)))
+        self.show(_indented(row))
 
     def events(self, judgement: Judgement) -> None:
         """Show the table of events."""
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-        for name in ("fault", "sensor", "from", "to", "detected"):
-            table.add_column(name, no_wrap=name in {"from", "to"})
-        for name in ("delay: data", "real", "alerts"):
+        days = {iso(at)[:10] for verdict in judgement.verdicts for at in (verdict.event.start, verdict.event.end)}
+        day = days.pop() if len(days) == 1 else ""
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for name in ("fault", "sensor", f"from {day}".rstrip(), "to", "detected"):
+            table.add_column(name)
+        for name in ("delay, event time", "delay, real", "alerts"):
             table.add_column(name, justify="right")
         for verdict in judgement.verdicts:
-            table.add_row(*_event_row(verdict))
-        self.show(table)
+            table.add_row(*_event_row(verdict, day))
+        self.show(_indented(table))
 
     def false_openings(self, judgement: Judgement) -> None:
         """List the false alerts, up to `SHOWN_FALSE`."""
@@ -108,7 +109,7 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         for name, value in facts.items():
             table.add_row(Text(name, "bold"), Text(value))
-        self.show(Padding(table, (0, 0, 0, 2)))
+        self.show(_indented(table))
 
 
 def seconds(value: float | None) -> str:
@@ -121,21 +122,25 @@ def seconds(value: float | None) -> str:
     return f"{value / 3600:.1f} h"
 
 
-def _event_row(verdict: Verdict) -> tuple[RenderableType, ...]:
+def _indented(what: RenderableType) -> Padding:
+    return Padding(what, (0, 0, 0, 2), expand=False)
+
+
+def _event_row(verdict: Verdict, day: str) -> tuple[RenderableType, ...]:
     event = verdict.event
-    found = Text("yes", "green") if verdict.openings else Text(f"no ({event.gap})" if event.gap else "no", "red")
+    missed = Text("no", "red") if event.covered else Text("not covered yet", "yellow")
     return (
         event.kind,
         f"{event.asset_id}/{event.sensor_id}" if event.sensor_id else event.asset_id,
-        *_span(event.start, event.end),
-        found,
+        *(_instant(at, day) for at in (event.start, event.end)),
+        Text("yes", "green") if verdict.openings else missed,
         seconds(verdict.event_delay),
         seconds(verdict.real_delay),
         str(verdict.alerts),
     )
 
 
-def _span(start: float, end: float) -> tuple[str, str]:
-    """Render two instants; the day is left out where a span of real data needs none."""
-    first, last = iso(start), iso(end)
-    return (f"{first[:10]} {first[11:19]}", last[11:19] if first[:10] == last[:10] else f"{last[:10]} {last[11:19]}")
+def _instant(at: float, day: str) -> str:
+    """Render an instant, without the day where the table has one for all."""
+    date, time = iso(at)[:19].split("T")
+    return time if day else f"{date} {time}"

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from detector.app.demo.judge import Received
 from detector.errors import TransientError
+from detector.kafka.connection import KafkaConnection
+from detector.kafka.preflight import Preflight
 
 END_SECONDS: Final = 20.0  # to read to the end of a topic on this machine
 POLL_MESSAGES: Final = 100
@@ -26,17 +28,18 @@ class AlertWatch:
 
     Parameters
     ----------
-    bootstrap_servers, topic : str
+    connection : KafkaConnection
         Where.
-    partitions : int
-        Of the topic, all read from their beginning.
+    topic : str
+        All its partitions are read from their beginning.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, partitions: int) -> None:
+    def __init__(self, connection: KafkaConnection, topic: str) -> None:
         self._topic = topic
+        self._partitions = range(Preflight(connection).topics()[topic])
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **connection.librdkafka(),
                 "group.id": "tidemark-demo",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
@@ -44,9 +47,8 @@ class AlertWatch:
                 "enable.partition.eof": True,
             }
         )
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-        self._behind = set(range(partitions))
-        self._partitions = partitions
+        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in self._partitions])
+        self._behind = set(self._partitions)
 
     def poll(self, seconds: float) -> list[Received]:
         """Return what came, in the order of their windows; waits for the first at most that long."""
@@ -68,7 +70,7 @@ class AlertWatch:
             If the end is not reached in time.
         """
         self._consumer.assign(self._consumer.position(self._consumer.assignment()))
-        self._behind = set(range(self._partitions))
+        self._behind = set(self._partitions)
         found: list[Received] = []
         deadline = time.monotonic() + END_SECONDS
         while self._behind:
@@ -80,6 +82,14 @@ class AlertWatch:
     def close(self) -> None:
         """Leave."""
         self._consumer.close()
+
+
+def count_records(connection: KafkaConnection, topic: str) -> int:
+    """Return how many records a topic holds that is never compacted nor written in transactions."""
+    preflight = Preflight(connection)
+    partitions = {topic: preflight.topics()[topic]}
+    first, end = preflight.offsets(partitions)[topic], preflight.offsets(partitions, end=True)[topic]
+    return sum(last - first[partition] for partition, last in end.items())
 
 
 @dataclass(frozen=True)

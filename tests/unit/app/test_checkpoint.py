@@ -105,7 +105,9 @@ def test_the_first_offsets_are_read_past_sparks_version_mark(used: Checkpoint) -
 def test_a_damaged_offset_file_is_named_with_the_way_out(used: Checkpoint, damage: bytes) -> None:
     write(used.spark / "offsets" / "11", damage)
 
-    with pytest.raises(ContractError, match=r"offsets/11 is missing or damaged .*; restore the checkpoint from a backup"):
+    with pytest.raises(
+        ContractError, match=r"offsets/11 is missing or damaged .*; restore the checkpoint from a backup"
+    ):
         used.batch(11)
 
 
@@ -143,7 +145,9 @@ def test_settings_that_the_checkpoint_froze_cannot_change(tmp_path: Path) -> Non
     checkpoint = Checkpoint(tmp_path)
     checkpoint.claim(FROZEN)
 
-    with pytest.raises(ContractError, match=r"other settings: state\.buckets 4 -> 8, windows\.dedup 'none' -> 'within_"):
+    with pytest.raises(
+        ContractError, match=r"other settings: state\.buckets 4 -> 8, windows\.dedup 'none' -> 'within_"
+    ):
         checkpoint.claim({**FROZEN, "state.buckets": 8, "windows.dedup": "within_window"})
 
 

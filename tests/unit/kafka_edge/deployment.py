@@ -67,7 +67,11 @@ class Deployment:
                 self.run_process()
             except FencedError:
                 self.fenced += 1
-            except (CrashedError, TransientError, ContractError):  # ContractError: stood still since it read the checkpoint
+            except (
+                CrashedError,
+                TransientError,
+                ContractError,
+            ):  # ContractError: stood still since it read the checkpoint
                 continue
             else:
                 return

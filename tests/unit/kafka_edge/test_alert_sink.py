@@ -68,7 +68,9 @@ def test_a_sink_that_was_not_started_has_no_marker() -> None:
 def test_an_owner_that_seems_alive_is_not_fenced() -> None:
     kafka = kafka_with(marker("other", age=5.0))
 
-    with pytest.raises(FencedError, match=r"owner other, last seen 5 s ago\).*own app\.deployment, or pass --take-over"):
+    with pytest.raises(
+        FencedError, match=r"owner other, last seen 5 s ago\).*own app\.deployment, or pass --take-over"
+    ):
         sink_on(kafka).start(OWN_EMPTY)
 
     assert kafka.epoch == 0
@@ -119,7 +121,9 @@ def test_a_marker_of_another_query_is_refused_before_anybody_is_fenced(query_id:
     kafka = kafka_with(marker(batch_id=2, query_id="query", age=1e6))
     checkpoint = CheckpointFacts("mine", query_id, 2 if query_id else -1, "/checkpoint")
 
-    with pytest.raises(ContractError, match=rf"belongs to query query, the checkpoint /checkpoint to {named}\. Restore"):
+    with pytest.raises(
+        ContractError, match=rf"belongs to query query, the checkpoint /checkpoint to {named}\. Restore"
+    ):
         sink_on(kafka, spec(take_over=True)).start(checkpoint)
 
     assert kafka.epoch == 0
@@ -181,7 +185,9 @@ def test_a_batch_older_than_the_published_one_is_refused() -> None:
     sink = started(FakeKafka())
     sink.publish(facts(3), lambda: messages(b"one"), 1)
 
-    with pytest.raises(ContractError, match=r"batch 2 comes after batch 3 was published: the checkpoint was rolled back"):
+    with pytest.raises(
+        ContractError, match=r"batch 2 comes after batch 3 was published: the checkpoint was rolled back"
+    ):
         sink.publish(facts(2), lambda: messages(b"one"), 1)
 
 
@@ -228,7 +234,9 @@ def test_a_batch_that_cannot_be_published_in_time_says_so_and_is_tried_no_more()
 
 def test_the_sink_waits_between_two_attempts() -> None:
     pauses: list[float] = []
-    sink = AlertSink(FakeLog(FakeKafka(), Faults({4: "aborted", 7: "unreachable"})), spec(), frozen_clock, pauses.append)
+    sink = AlertSink(
+        FakeLog(FakeKafka(), Faults({4: "aborted", 7: "unreachable"})), spec(), frozen_clock, pauses.append
+    )
     sink.start(OWN_EMPTY)
     sink.publish(facts(0), lambda: messages(b"one"), 1)
 

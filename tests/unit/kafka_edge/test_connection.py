@@ -7,7 +7,7 @@ SECURED = KafkaConnection(
     protocol="SASL_SSL",
     sasl_mechanism="SCRAM-SHA-512",
     username="tide",
-    password='pa"ss\\word',
+    password='pa"ss\\word',  # noqa: S106  # of nobody
     ca_file="ca.pem",
 )
 
@@ -24,8 +24,7 @@ def test_both_clients_are_given_the_credentials() -> None:
     assert SECURED.librdkafka()["ssl.ca.location"] == "ca.pem"
     assert SECURED.spark()["kafka.ssl.truststore.location"] == "ca.pem"
     assert SECURED.spark()["kafka.sasl.jaas.config"] == (
-        "org.apache.kafka.common.security.scram.ScramLoginModule required "
-        'username="tide" password="pa\\"ss\\\\word";'
+        'org.apache.kafka.common.security.scram.ScramLoginModule required username="tide" password="pa\\"ss\\\\word";'
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +34,7 @@ def assert_marked(deployment: Deployment, schedule: dict[int, str]) -> None:
 
 def assert_one_owner_at_a_time(deployment: Deployment, schedule: dict[int, str]) -> None:
     markers = deployment.kafka.markers()
-    turns = [b.instance for a, b in zip(markers, markers[1:], strict=False) if a.instance != b.instance]
+    turns = [b.instance for a, b in pairwise(markers) if a.instance != b.instance]
     assert len(turns) == len(set(turns)), schedule
     assert markers[0].instance not in turns, schedule
     assert [m.generation for m in markers] == sorted(m.generation for m in markers), schedule

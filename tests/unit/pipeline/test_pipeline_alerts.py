@@ -52,7 +52,9 @@ def scored(**changed: Any) -> ScoredWindows:
     return ScoredWindows(**{**columns, **changed})
 
 
-def built(row: int = OPENED, frame: pd.DataFrame = FRAME, context: AlertContext = CONTEXT, **changed: Any) -> dict[str, Any]:
+def built(
+    row: int = OPENED, frame: pd.DataFrame = FRAME, context: AlertContext = CONTEXT, **changed: Any
+) -> dict[str, Any]:
     return alert(row, scored(**changed), frame, PROFILE, context)
 
 
@@ -77,7 +79,9 @@ def test_an_alert_says_what_when_where_and_why():
     assert opened["quality"] == {"duplicates_indicated": 0, "out_of_range": 0, "unit_conflict": False}
     assert opened["source"] == {"topics": ["north"], "partitions": [0, 2], "offsets": [20, 29]}
     assert opened["model"] == {"version": "v3", "digest": "d" * 64}
-    assert opened["summary"] == "pump-000/sensor-00000 is far above what is normal: mean 90 degC, expected 50 (45 to 55)"
+    assert (
+        opened["summary"] == "pump-000/sensor-00000 is far above what is normal: mean 90 degC, expected 50 (45 to 55)"
+    )
 
 
 def test_opening_and_resolution_share_an_incident_and_have_identifiers_of_their_own():

@@ -148,6 +148,8 @@ def test_an_empty_batch_decodes_to_an_empty_batch():
 def test_iso_timestamps_of_the_wrong_type_are_wrong_and_unreadable_ones_are_bad():
     spec = DecodeSpec(layout=dataclasses.replace(DecodeSpec().layout, timestamp_format="iso8601"))
 
-    reasons = [decode_row(record(stamp=stamp), spec)[c.REJECT_REASON] for stamp in (b"1795000000000", b'"today"', b'""')]
+    reasons = [
+        decode_row(record(stamp=stamp), spec)[c.REJECT_REASON] for stamp in (b"1795000000000", b'"today"', b'""')
+    ]
 
     assert reasons == ["wrong_type", "bad_timestamp", "bad_timestamp"]

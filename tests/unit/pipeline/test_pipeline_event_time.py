@@ -83,7 +83,9 @@ def test_iso_texts_with_an_offset_mean_the_same_in_every_zone(text, expected):
         assert microseconds([text], "iso8601", zone).tolist() == [expected]
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-11-18T25:00:00Z", None, 5, "1795000000"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-11-18T25:00:00Z", None, 5, "1795000000"]
+)
 def test_other_texts_are_no_timestamps(text):
     assert microseconds([text, "1970-01-01T00:00:00Z"], "iso8601", "UTC").tolist() == [UNPARSED_US, 0]
 
@@ -119,5 +121,3 @@ def test_no_timestamps_give_an_empty_array_of_microseconds():
     for timestamp_format in ("epoch_ms", "iso8601"):
         out = microseconds([], timestamp_format, "UTC")
         assert (out.dtype, out.shape) == (np.dtype(np.int64), (0,))
-
-

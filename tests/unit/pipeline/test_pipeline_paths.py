@@ -24,7 +24,9 @@ def test_a_path_is_split_into_its_keys_from_the_outside_in(text, keys):
     assert parse_path(text) == keys
 
 
-@pytest.mark.parametrize("text", ["", "$", "value", "$value", "$.", "$..a", "$.a.", "$.a[0]", "$.a[*]", "$['']", "$.a b"])
+@pytest.mark.parametrize(
+    "text", ["", "$", "value", "$value", "$.", "$..a", "$.a.", "$.a[0]", "$.a[*]", "$['']", "$.a b"]
+)
 def test_anything_else_is_refused_with_the_accepted_forms(text):
     with pytest.raises(ValueError, match=r"write \$\.key"):
         parse_path(text)
