@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from detector.kafka.broker import EmbeddedBroker
+from detector.kafka.connection import KafkaConnection
+from detector.kafka.preflight import Preflight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,12 +24,12 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 def new_topic(broker: EmbeddedBroker) -> Callable[..., str]:
-    """Create a topic with a name nobody else has: ``new_topic("sensors", partitions=4, config={...})``."""
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    """Create a topic with a name nobody else has, and wait until the broker leads its partitions."""
+    preflight = Preflight(KafkaConnection(broker.bootstrap_servers))
 
     def create(prefix: str = "topic", partitions: int = 1, config: dict[str, str] | None = None) -> str:
         name = f"{prefix}-{uuid4().hex[:12]}"
-        admin.create_topics([NewTopic(name, partitions, 1, config=config or {})])[name].result(30)
+        assert preflight.ensure(name, partitions, 1, config or {})
         return name
 
     return create

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from detector.errors import ContractError, StorageError
-from detector.kafka.alert_sink import BatchFacts, CheckpointFacts
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 from detector.kafka.source import Offsets, from_json
 
 OWNER_FILE: Final = "owner.json"

@@ -26,10 +26,11 @@ from detector.app.rejects import FinishedBatch, LedgerWorker, gap
 from detector.app.stream import Model, Publisher, load_model, scored_stream, scoring_spec
 from detector.errors import DetectorError
 from detector.kafka import source
-from detector.kafka.alert_sink import AlertSink, SinkSpec
+from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import CommitLog
 from detector.kafka.dead_letter import Ledger
 from detector.kafka.preflight import Preflight, TopicFacts
+from detector.kafka.sink_port import SinkSpec
 from detector.observability.health import HealthServer, Readiness
 from detector.observability.progress import BatchProgress
 from detector.settings import Settings, config_digest, specs
@@ -119,6 +120,7 @@ class Application:
             publisher = Publisher(sink, checkpoint, worker.wait_for_room, recorder.on_result)
             query = _start_query(spark, settings, model, list(topics.partitions), publisher)
             stack.callback(_end_query, query, checkpoint)
+            stack.callback(worker.release)
             log.info("running", metrics=f"{server.url}/metrics", model=model.version)
             self.on_started(Started(server.url, model))
             self._watch(query, publisher, readiness)

@@ -120,6 +120,7 @@ class LedgerWorker:
     retry_seconds: float = RETRY_SECONDS
     _waiting: deque[FinishedBatch] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+    _released: bool = False
     _stopping: bool = False
     _failure: Exception | None = None
     _thread: threading.Thread | None = None
@@ -149,14 +150,20 @@ class LedgerWorker:
             What ended the thread, unless it was `stop`: nothing would ever make room again.
         """
         with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < self.max_backlog or self._stopping or self._failure)
+            self._changed.wait_for(lambda: len(self._waiting) < self.max_backlog or self._released or self._failure)
             if self._failure is not None:
                 raise self._failure
+
+    def release(self) -> None:
+        """Hold no batch back any more: the query is about to stop."""
+        with self._changed:
+            self._released = True
+            self._changed.notify_all()
 
     def stop(self, timeout_seconds: float) -> bool:
         """Finish what waits and close; returns whether everything was published in time."""
         with self._changed:
-            self._stopping = True
+            self._released = self._stopping = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout_seconds)

@@ -19,8 +19,9 @@ from pyspark.storagelevel import StorageLevel
 from detector.app.checkpoint import Checkpoint
 from detector.app.shards import ShardLoader
 from detector.errors import ContractError
-from detector.kafka.alert_sink import AlertSink, Published
+from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
+from detector.kafka.sink_port import Published
 from detector.pipeline import columns as c
 from detector.pipeline.alerts import AlertContext
 from detector.pipeline.decode import DecodeSpec, decode, observe_rejects, valid

@@ -16,7 +16,8 @@ others before it read the marker (at most once). ::
                               this one -> done; the one before -> again, until the deadline; else -> FencedError
                fenced    -> FencedError, never re-initialise
 
-Not here: Kafka calls (``commit_log``), Spark (``detector.app.stream``), reading the checkpoint's files.
+Not here: what it is told and needs (``sink_port``), Kafka calls (``commit_log``), Spark
+(``detector.app.stream``), the checkpoint's files (``detector.app.checkpoint``).
 """
 
 from __future__ import annotations
@@ -24,106 +25,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final
 
 import msgspec
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.commit_log import AbortedError, Marker, OutgoingMessage, UncertainError
-
-Outcome = Literal["committed", "skipped_replay", "empty"]
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, Published, SinkSpec, TransactionalLog
 
 SLOW_COMMIT_SECONDS: Final = 1.0  # a slower commit may have been retried behind our back: recycle the producer
 RETRY_SECONDS: Final = 0.5  # between attempts, so that a broker that refuses at once is not hammered
 ALIVE_INTERVALS: Final = 3  # an owner whose marker is younger than this many marker intervals is taken for alive
-
-
-class TransactionalLog(Protocol):
-    """What the protocol needs of Kafka; `detector.kafka.commit_log.CommitLog` is the real one."""
-
-    def open(self) -> None:
-        """Fence every earlier owner."""
-
-    def read_marker(self, *, settled: bool = True) -> Marker | None:
-        """Return the newest committed marker; a look that is not settled may miss the newest."""
-
-    def publish(self, messages: Iterable[OutgoingMessage], marker: Marker) -> float:
-        """Publish alerts and marker in one transaction; return the seconds of the commit."""
-
-    def close(self) -> None:
-        """Drop the producer."""
-
-    @property
-    def disconnects(self) -> int:
-        """Count of lost broker connections."""
-
-
-@dataclass(frozen=True)
-class CheckpointFacts:
-    """What the checkpoint says at start.
-
-    Parameters
-    ----------
-    owner_uuid : str
-        Identity of this checkpoint.
-    query_id : str or None
-        Spark's query id; None for an empty checkpoint.
-    last_batch : int
-        Newest batch with an ``offsets`` file, -1 for none.
-    place : str
-        Where it is, for messages.
-    """
-
-    owner_uuid: str
-    query_id: str | None
-    last_batch: int
-    place: str
-
-
-class BatchFacts(NamedTuple):
-    """What the checkpoint says of the batch that is being published."""
-
-    batch_id: int
-    query_id: str
-    offsets_sha256: str
-    end_offsets: dict[str, dict[str, int]]
-    watermark: float | None
-
-
-class Published(NamedTuple):
-    """What became of a batch: outcome, seconds of the whole publication, times the outcome was uncertain."""
-
-    outcome: Outcome
-    seconds: float
-    uncertain: int = 0
-    aborted: int = 0
-
-
-@dataclass(frozen=True)
-class SinkSpec:
-    """Identity and patience of the sink.
-
-    Parameters
-    ----------
-    deployment : str
-        Transactional id, for messages.
-    model_digest, config_digest : str
-        What judges the batches of this run.
-    marker_interval_seconds : float
-        A marker is written at least this often, also without alerts.
-    deadline_seconds : float
-        How long one batch may try before the process ends.
-    take_over : bool
-        Fence an owner that seems alive.
-    """
-
-    deployment: str
-    model_digest: str
-    config_digest: str
-    marker_interval_seconds: float = 60.0
-    deadline_seconds: float = 300.0
-    take_over: bool = False
 
 
 class AlertSink:

@@ -6,6 +6,7 @@ Not here: topics (``preflight``) and what is read or written.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 
 LIBRDKAFKA_LOG_LEVEL: Final = 3  # syslog "error": every failure that matters also comes back as an exception
@@ -65,7 +66,8 @@ class KafkaConnection:
             "ssl.truststore.type": "PEM" if self.ca_file else "",
             "ssl.truststore.location": self.ca_file,
             "ssl.keystore.type": "PEM" if self.key_file else "",
-            "ssl.keystore.location": self.key_file,
+            "ssl.keystore.key": _content(self.key_file),
+            "ssl.keystore.certificate.chain": _content(self.certificate_file),
             "ssl.key.password": self.key_password,
         }
         return {f"kafka.{key}": value for key, value in config.items() if value}
@@ -76,3 +78,8 @@ class KafkaConnection:
         module = "plain.PlainLoginModule" if self.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
         user, password = (text.replace("\\", "\\\\").replace('"', '\\"') for text in (self.username, self.password))
         return f'org.apache.kafka.common.security.{module} required username="{user}" password="{password}";'
+
+
+def _content(file: str) -> str:
+    """Return a PEM file's text: Java takes key and certificate from one file, or as text."""
+    return Path(file).read_text() if file else ""

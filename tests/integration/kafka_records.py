@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
@@ -45,8 +45,8 @@ def read(servers: str, topic: str, isolation: str = "read_committed") -> list[Re
             if error is not None:
                 assert error.code() == KafkaError._PARTITION_EOF, error
                 return records
-            headers = {str(name): value for name, value in message.headers() or [] if isinstance(value, bytes)}
-            records.append(Record(message.key(), message.value(), headers))
+            found: Any = message.headers() or []
+            records.append(Record(message.key(), message.value(), dict(found)))
     finally:
         consumer.close()
 

@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from detector.errors import ContractError, FencedError
-from detector.kafka.alert_sink import AlertSink, BatchFacts, CheckpointFacts, SinkSpec
+from detector.kafka.alert_sink import AlertSink
 from detector.kafka.broker import EmbeddedBroker
 from detector.kafka.commit_log import OutgoingMessage
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, SinkSpec
 from tests.integration.kafka_records import log_on, read, transaction
 
 EMPTY = CheckpointFacts("owner", None, -1, "the checkpoint")

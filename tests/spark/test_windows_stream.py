@@ -39,7 +39,7 @@ def run(spark, folder, batches, spec, name):
 
 @pytest.mark.parametrize(("spec", "name"), [(WindowSpec(10, 10, 4), "tumbling"), (WindowSpec(12, 4, 4), "sliding")])
 def test_stream_batch_and_reference_agree_on_shuffled_late_and_repeated_records(spark, tmp_path, capsys, spec, name):
-    batches = cut(disturbed(RECORDS, 25 * US), 8)
+    batches = cut(disturbed(RECORDS, 25 * US), 6)
     expected, late = stream_windows(batches, Shape(spec.length_seconds, spec.slide_seconds, spec.lateness_seconds))
 
     found = run(spark, tmp_path / "files", batches, spec, name)

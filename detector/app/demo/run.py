@@ -57,8 +57,7 @@ def run_demo(spec: DemoSpec, console: Console) -> None:
     except KeyboardInterrupt:
         screen.heading("Stopped on request, before the end.")
     except BaseException:
-        keep = True
-        _show_logs(screen, directory)
+        keep = _show_logs(screen, directory) or keep
         raise
     finally:
         if not keep:
@@ -112,9 +111,11 @@ def _logging_to(directory: Path) -> Iterator[None]:
             logs.configure("warning", "console")
 
 
-def _show_logs(screen: Screen, directory: Path) -> None:
-    for path in (directory / name for name in (SPARK_LOG, LOG)):
-        if path.exists() and (lines := path.read_text(errors="replace").splitlines()):
-            screen.heading(f"{path} ends with:")
-            for line in lines[-LOG_LINES_ON_FAILURE:]:
-                screen.line(line)
+def _show_logs(screen: Screen, directory: Path) -> bool:
+    """Show how the logs end; returns whether they say anything."""
+    logs_of_run = [path for name in (SPARK_LOG, LOG) if (path := directory / name).exists() and path.stat().st_size]
+    for path in logs_of_run:
+        screen.heading(f"{path} ends with:")
+        for line in path.read_text(errors="replace").splitlines()[-LOG_LINES_ON_FAILURE:]:
+            screen.line(line)
+    return bool(logs_of_run)

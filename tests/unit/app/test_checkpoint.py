@@ -10,7 +10,7 @@ import pytest
 
 from detector.app.checkpoint import Checkpoint
 from detector.errors import ContractError, StorageError
-from detector.kafka.alert_sink import BatchFacts, CheckpointFacts
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 
 QUERY = "5a9190d2-78e8-4e16-9f98-19fd99ba3542"
 METADATA = '{"batchWatermarkMs":%d,"batchTimestampMs":1795366041902,"conf":{"spark.sql.shuffle.partitions":"2"}}'

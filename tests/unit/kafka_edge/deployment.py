@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from detector.errors import ContractError, FencedError, TransientError
-from detector.kafka.alert_sink import AlertSink, BatchFacts, CheckpointFacts, SinkSpec
+from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, SinkSpec
 from tests.unit.kafka_edge.fake_kafka import CrashedError, FakeKafka, FakeLog, Faults
 
 BATCHES = ((b"0a", b"0b"), (), (b"2a", b"2b"), (b"3a",))

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from detector.errors import ContractError, FencedError, TransientError
-from detector.kafka.alert_sink import ALIVE_INTERVALS, AlertSink, CheckpointFacts, SinkSpec
+from detector.kafka.alert_sink import ALIVE_INTERVALS, AlertSink
 from detector.kafka.commit_log import Marker
+from detector.kafka.sink_port import CheckpointFacts, SinkSpec
 from tests.unit.kafka_edge.deployment import facts, frozen_clock, messages, no_pause, spec
 from tests.unit.kafka_edge.fake_kafka import FakeKafka, FakeLog, Faults, Transaction
 

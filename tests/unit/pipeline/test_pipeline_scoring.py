@@ -25,7 +25,7 @@ from tests.unit.pipeline.closed_windows import CONTEXT, FIRST_INDEX, SLIDE_US, c
 
 SENSORS, TRAINED, LIVE = 3, 300, 60
 FAULT = slice(20, 30)  # live windows
-PROFILE = ScoringProfile(members=("level",), quiet_windows=2)  # the ring of the other one echoes a fault after its end
+PROFILE = ScoringProfile(members=("level",), quiet_windows=2)  # lags would echo a fault after its end
 MEANS = 50.0 + np.random.default_rng(5).normal(size=(SENSORS, TRAINED + LIVE))  # quiet: alerts are the faults' own
 SHARD, _ = train_bucket(
     History.from_windows(windows(MEANS[:, :TRAINED], FIRST_INDEX - TRAINED)), TrainingConfig(PROFILE)
