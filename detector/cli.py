@@ -217,6 +217,9 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except ModelError as error:
         _fail(str(error), MODEL_EXIT_CODE)
+    except Exception:  # noqa: BLE001 - the last resort: whatever it is, the exit code is a documented one
+        err.print_exception()
+        _fail("this is a defect of Tidemark; please report it with the lines above", DetectorError.exit_code)
 
 
 def _fail(message: str, code: int) -> None:

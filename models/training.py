@@ -134,7 +134,7 @@ def require_trained(reports: Iterable[BucketReport]) -> None:
         raise InsufficientDataError(
             "the training range holds no window of any sensor; check topics, offsets and event-time range"
         )
-    named = ", ".join(f"{key!r} needs {short} more" for short, key in missing[:_NAMED])
+    named = ", ".join(f"{key} needs {short} more" for short, key in missing[:_NAMED])
     rest = f" and {len(missing) - _NAMED} others" if len(missing) > _NAMED else ""
     raise InsufficientDataError(
         f"no sensor has enough windows to train: {named}{rest}; collect more history or lower min_windows"

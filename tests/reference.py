@@ -142,3 +142,9 @@ def _moment(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:
 def _slope(seconds: Sequence[Fraction], readings: Sequence[Fraction]) -> float:
     spread = _moment(seconds, seconds)
     return float(_moment(seconds, readings) / spread) if spread else 0.0
+
+
+def unpack_unit(high: int, low: int) -> str | None:
+    """Return the unit that `pack_unit` packed."""
+    raw = high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)
+    return raw.rstrip(b"\0").decode() or None

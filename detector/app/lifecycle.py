@@ -44,6 +44,10 @@ BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks for the gap between tw
 log = structlog.get_logger()
 
 
+class _StoppedAtStartError(BaseException):
+    """Unwinds a start that a signal ends; nothing has been read or published by then."""
+
+
 @dataclass(frozen=True)
 class Started:
     """What is known once the application serves.
@@ -81,15 +85,22 @@ class Application:
     on_started: Callable[[Started], None] = lambda _: None
     on_batch: Callable[[BatchProgress], None] = lambda _: None
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _running: bool = False
 
     def stop(self) -> None:
         """Ask for a stop at the next batch boundary; safe from a signal handler or another thread."""
         self._stopping.set()
 
     def stop_on_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT; main thread only."""
+        """Stop on SIGTERM and SIGINT, also while the application still starts; main thread only."""
+
+        def on_signal(*_: object) -> None:
+            self.stop()
+            if not self._running:
+                raise _StoppedAtStartError
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+            signal.signal(number, on_signal)
 
     def run(self) -> None:
         """Run until `stop` is called or something fails.
@@ -99,6 +110,10 @@ class Application:
         DetectorError, ModelError
             What ended it; each class has an exit code and a reaction.
         """
+        with contextlib.suppress(_StoppedAtStartError):
+            self._run()
+
+    def _run(self) -> None:
         settings = self.settings
         model = load_model(settings)
         checkpoint = Checkpoint(settings.state.checkpoint)
@@ -121,6 +136,7 @@ class Application:
             query = _start_query(spark, settings, model, list(topics.partitions), publisher)
             stack.callback(_end_query, query, checkpoint)
             stack.callback(worker.release)
+            self._running = True
             log.info("running", metrics=f"{server.url}/metrics", model=model.version)
             self.on_started(Started(server.url, model))
             self._watch(query, publisher, readiness)

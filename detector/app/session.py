@@ -83,7 +83,10 @@ def build(settings: Settings, jvm_output: TextIO | None = None) -> SparkSession:
         ]
     )
     if SparkContext._active_spark_context is None:  # noqa: SLF001 - the only way to ask
-        gateway = launch_gateway(conf, {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT})  # type: ignore[no-untyped-call]
+        # A session of its own: a signal to our process group must not end the JVM before the query has drained.
+        # The JVM ends with us all the same, when its standard input closes.
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "start_new_session": True}
+        gateway = launch_gateway(conf, streams)  # type: ignore[no-untyped-call]
         if gateway.proc is not None:  # None under spark-submit, where the JVM came first
             forward_jvm_output(gateway.proc.stdout, jvm_output or sys.stderr)
         SparkContext(conf=conf, gateway=gateway)

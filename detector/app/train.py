@@ -23,10 +23,12 @@ from detector.kafka.preflight import Preflight
 from detector.kafka.source import Offsets
 from detector.pipeline import columns as c
 from detector.pipeline.decode import REJECT_REASONS, decode, observe_rejects, valid
+from detector.pipeline.schema import KEY_SEPARATOR
 from detector.pipeline.scoring import to_batch, with_bucket
 from detector.pipeline.windows import deduplicate, in_record_order, windows
 from detector.settings import Settings, config_digest, specs
 from models.artifact import Manifest, shard_to_bytes
+from models.errors import InsufficientDataError
 from models.features import WINDOW_FEATURES, History
 from models.profile import ScoringProfile
 from models.registry import Registry
@@ -156,7 +158,7 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
     try:
         rows = fitted.select(c.BUCKET, "report").collect()
         reports = {int(row[0]): msgspec.json.decode(bytes(row[1]), type=BucketReport) for row in rows}
-        require_trained(reports.values())
+        _require_trained(reports)
         rejects = {reason: int(observation.get[reason]) for reason in REJECT_REASONS}
         draft = _draft(settings, config, wanted, reports, rejects)
         registry = Registry(Path(settings.model.registry))
@@ -202,6 +204,13 @@ def fit(history: DataFrame, settings: Settings, config: TrainingConfig) -> DataF
 
     bucketed = with_bucket(history, settings.state.buckets).select(*needed)
     return bucketed.groupBy(c.BUCKET).applyInPandas(fit_bucket, FITTED)
+
+
+def _require_trained(reports: Mapping[int, BucketReport]) -> None:
+    try:
+        require_trained(reports.values())
+    except InsufficientDataError as error:
+        raise InsufficientDataError(_readable(str(error))) from None
 
 
 def _draft(
@@ -250,4 +259,4 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _readable(key: str) -> str:
-    return key.replace("\x1f", "/")
+    return key.replace(KEY_SEPARATOR, "/")

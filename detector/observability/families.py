@@ -34,8 +34,10 @@ class SourceFamilies:
         self.records_rejected = _counter(
             registry, "records_rejected", "Records that could not be used, by reason.", "reason"
         )
-        self.records_late = _counter(
-            registry, "records_late", "Records whose windows had all closed when they arrived."
+        self.rows_late = _counter(
+            registry,
+            "late_rows_dropped",
+            "Partial aggregates dropped as late: a sign of late records, not their number.",
         )
         self.dead_letters = _counter(
             registry, "dead_letters_published", "Records published to the dead-letter topic.", "reason"
@@ -82,12 +84,6 @@ class QueryFamilies:
         self.state_rows = _unknown(registry, "state_rows", "Rows in the state stores of all operators.")
         self.state_memory = _unknown(
             registry, "state_memory_bytes", "Memory used by the state stores of all operators."
-        )
-        self.restarts = _counter(
-            registry, "query_restarts", "Starts of the query after the first, by reason.", "reason"
-        )
-        self.worker_failures = _counter(
-            registry, "python_worker_failures", "Python workers of Spark that died and were replaced."
         )
 
 
@@ -139,7 +135,7 @@ class AlertFamilies:
         self.event_to_alert = _histogram(
             registry,
             "event_to_alert_seconds",
-            "From the end of an alert's window to the commit of its transaction.",
+            "From the newest record behind an alert reaching Kafka to the commit of its transaction.",
             EVENT_TO_ALERT_BUCKETS,
         )
 

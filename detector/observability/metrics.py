@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from detector.observability.progress import BatchProgress
 
-TransactionOutcome: TypeAlias = Literal["committed", "aborted", "skipped_replay", "uncertain", "fenced"]
+TransactionOutcome: TypeAlias = Literal["committed", "aborted", "skipped_replay", "uncertain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ class Metrics:
         """Count a committed batch: records by topic, lag, watermark, durations, state."""
         for topic, records in progress.records_by_topic().items():
             self._source.records_consumed.labels(topic).inc(records)
+        self._source.rows_late.inc(progress.rows_dropped_by_watermark)
         self._set_lag(progress.lag_records())
         if progress.watermark is not None:
             self._source.watermark.set(progress.watermark)
@@ -129,10 +130,6 @@ class Metrics:
         for reason, count in counts.items():
             self._source.records_rejected.labels(reason).inc(count)
 
-    def record_late(self, count: int) -> None:
-        """Count input records that came after their windows had closed."""
-        self._source.records_late.inc(count)
-
     def record_dead_letters(self, counts: Mapping[str, int]) -> None:
         """Count records published to the dead-letter topic, by reason."""
         for reason, count in counts.items():
@@ -141,14 +138,6 @@ class Metrics:
     def set_dead_letter_backlog(self, batches: int) -> None:
         """Set how many batches still have rejects to publish."""
         self._source.dead_letter_backlog.set(batches)
-
-    def record_restart(self, reason: str) -> None:
-        """Count a start of the query after the first, for example ``model_change`` or ``error``."""
-        self._query.restarts.labels(reason).inc()
-
-    def record_python_worker_failures(self, count: int) -> None:
-        """Count Python workers of Spark that died."""
-        self._query.worker_failures.inc(count)
 
     def record_summaries(self, summaries: Iterable[SummaryFacts]) -> None:
         """Count what the buckets did in a batch, and set the gauges to the sum of each bucket's latest row.
@@ -184,7 +173,7 @@ class Metrics:
         self._alerts.published.labels(kind, severity).inc(count)
 
     def record_event_to_alert(self, seconds: float) -> None:
-        """Observe, for one alert, the time from the end of its window to the commit."""
+        """Observe, for one alert, the time from the newest record behind it reaching Kafka to the commit."""
         self._alerts.event_to_alert.observe(seconds)
 
     def _set_lag(self, lag: Mapping[tuple[str, int], int]) -> None:

@@ -100,13 +100,6 @@ def pack_unit(unit: str | None) -> tuple[int, int]:
     return int.from_bytes(raw[:8], "big", signed=True), int.from_bytes(raw[8:], "big", signed=True)
 
 
-@lru_cache(maxsize=65_536)
-def unpack_unit(high: int, low: int) -> str | None:
-    """Return the unit that `pack_unit` packed."""
-    raw = high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)
-    return raw.rstrip(b"\0").decode() or None
-
-
 def record_order(event_us: NDArray[np.int64], partition: NDArray[np.int32], offset: NDArray[np.int64]) -> pa.Array:
     """Pack (event time, partition, offset) into numbers that compare in that order.
 

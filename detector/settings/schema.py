@@ -99,11 +99,11 @@ class ModelSettings(Section):
     fit_share: float = Field(
         default=0.7,
         ge=0.1,
-        le=0.95,
+        le=0.9,
         description="First part of the history that is fitted; the rest calibrates.",
     )
     min_windows: int = Field(
-        default=128, ge=16, le=10_000_000, description="Least windows of history for a sensor to get a model."
+        default=128, ge=64, le=10_000_000, description="Least windows of history for a sensor to get a model."
     )
     close_ratio: float = Field(
         default=0.5, gt=0, le=1, description="Part of the threshold below which a window counts as quiet."

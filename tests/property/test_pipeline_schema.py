@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.pipeline.event_time import EARLIEST_US, LATEST_US
-from detector.pipeline.schema import OFFSET_BITS, UNIT_BYTES, pack_unit, record_order, unpack_unit
+from detector.pipeline.schema import OFFSET_BITS, UNIT_BYTES, pack_unit, record_order
+from tests.reference import unpack_unit
 
 quick = settings(deadline=None, max_examples=60)
 

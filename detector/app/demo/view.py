@@ -88,10 +88,10 @@ class Screen:
         """Show the table of events."""
         days = {iso(at)[:10] for verdict in judgement.verdicts for at in (verdict.event.start, verdict.event.end)}
         day = days.pop() if len(days) == 1 else ""
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        for name in ("fault", "sensor", f"from {day}".rstrip(), "to", "detected"):
+        table = Table(box=SIMPLE_HEAD, padding=0)  # narrow: it should fit 100 columns
+        for name in ("fault", "sensor", f"from\n{day}".rstrip(), "to", "detected"):
             table.add_column(name)
-        for name in ("delay, event time", "delay, real", "alerts"):
+        for name in ("event\ndelay", "real\ndelay", "alerts"):
             table.add_column(name, justify="right")
         for verdict in judgement.verdicts:
             table.add_row(*_event_row(verdict, day))

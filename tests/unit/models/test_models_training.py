@@ -99,7 +99,7 @@ def test_a_bucket_without_enough_history_gives_an_empty_model() -> None:
 def test_a_training_without_any_model_says_which_sensors_and_how_much_is_missing() -> None:
     reports = [train_bucket(history_of(machine_means(12, 50)), CONFIG)[1]]
 
-    with pytest.raises(InsufficientDataError, match=r"sensor-00000' needs 78 more.* and 2 others"):
+    with pytest.raises(InsufficientDataError, match=r"sensor-00000 needs 78 more.* and 2 others"):
         require_trained(reports)
 
 
