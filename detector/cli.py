@@ -180,7 +180,7 @@ def demo(
     speed: Annotated[
         float | None,
         typer.Option(
-            help="Event time over real time. Default: 60; with --data what makes the live part take 40 s.", min=1.0
+            help="Event time over real time. Default: 60; with --data what makes the live part take 30 s.", min=1.0
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the made sensors and faults.", min=0)] = 1,

@@ -5,11 +5,12 @@ Not here: topics (``preflight``) and what is read or written.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-LIBRDKAFKA_LOG_LEVEL: Final = 3  # syslog "error": every failure that matters also comes back as an exception
+_LOG: Final = logging.getLogger("librdkafka")  # else librdkafka prints to standard error, past every log setting
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
@@ -40,11 +41,11 @@ class KafkaConnection:
     key_file: str = ""
     key_password: str = field(default="", repr=False)
 
-    def librdkafka(self) -> dict[str, str | int | float | bool]:
+    def librdkafka(self) -> dict[str, Any]:
         """Return the configuration of a confluent-kafka client."""
-        config: dict[str, str | int | float | bool] = {
+        config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap_servers,
-            "log_level": LIBRDKAFKA_LOG_LEVEL,
+            "logger": _LOG,
             "security.protocol": self.protocol,
             "sasl.mechanism": self.sasl_mechanism,
             "sasl.username": self.username,

@@ -52,7 +52,7 @@ def run_demo(spec: DemoSpec, console: Console) -> None:
     directory = _directory(spec.keep_files)
     keep = spec.keep_files is not None
     try:
-        with _interruptible(), _logging_to(directory):
+        with _interruptible(screen), _logging_to(directory):
             Stage(play, screen, directory, kept=keep).run()
     except KeyboardInterrupt:
         screen.heading("Stopped on request, before the end.")
@@ -85,8 +85,13 @@ def _directory(wanted: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(screen: Screen) -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does, and restore both at the end."""
+
+    def interrupt(*_: object) -> NoReturn:
+        screen.line("stopping in order; this takes some seconds")
+        raise KeyboardInterrupt
+
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, interrupt) for number in numbers]
     try:
@@ -94,11 +99,6 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-def interrupt(*_: object) -> NoReturn:
-    """Handle a signal as Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
