@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from detector import errors
 from detector.cli import EXIT_CODES, MODEL_EXIT_CODE, app
-from detector.kafka.ports import free_port
 
 runner = CliRunner()
 
@@ -72,12 +71,3 @@ def test_a_run_without_a_model_ends_with_66_and_says_to_train(tmp_path: Path) ->
     done = tidemark("run", "--set", "source.topics=[sensors]", "--set", f"model.registry={tmp_path / 'none'}")
     assert done.returncode == 66
     assert "champion" in done.stderr
-
-
-def test_a_broker_that_is_not_there_ends_with_75() -> None:
-    unused_port = free_port()
-    done = tidemark(
-        "train", "--set", "source.topics=[sensors]", "--set", f"kafka.bootstrap_servers=127.0.0.1:{unused_port}"
-    )
-    assert done.returncode == 75
-    assert str(unused_port) in done.stderr
