@@ -16,6 +16,9 @@ from models.features import WINDOW_FEATURES, FloatArray, History
 STATISTICS = ("mean", "std", "min", "max")
 _COLUMNS = np.array([WINDOW_FEATURES.column(name) for name in STATISTICS])
 
+_MEAN, _STD = STATISTICS.index("mean"), STATISTICS.index("std")
+_COUNT_COLUMN = WINDOW_FEATURES.column("count")
+
 # Windows a sensor needs: a median absolute deviation of fewer is mostly chance (its efficiency is 37 %).
 MIN_WINDOWS = 8
 
@@ -27,6 +30,11 @@ MEAN_AD_TO_SIGMA = 1.2533
 
 class Level:
     """Largest robust z-score over four statistics of a window.
+
+    The standard deviation is compared as a logarithm, so that a sensor that is stuck is as far from its usual noise
+    as one that is much noisier, and never more finely than its own sampling error for n records, 1 / sqrt(2 (n - 1))
+    (Ahn & Fessler, "Standard errors of mean, variance, and standard deviation estimators", 2003). A window of one
+    record has no deviation to compare.
 
     Per statistic, the distance to the sensor's median in units of its scaled median absolute deviation.
     Where more than half of the windows are equal that deviation is 0 and the mean absolute deviation takes its
@@ -48,21 +56,28 @@ class Level:
         """Fit medians and scales; sensors with fewer than `MIN_WINDOWS` windows stay NaN."""
         out = unfitted(self.parameters, len(history.keys))
         rows = np.flatnonzero(history.observed.sum(axis=1) >= MIN_WINDOWS)
-        floor = np.empty(0)
+        location, scale = out["location"], out["scale"]
+        location[rows, _MEAN], usual = _robust(history.column("mean")[rows])
+        floor = scale_floor(usual, location[rows, _MEAN])
+        scale[rows, _MEAN] = np.maximum(usual, floor)
         for j, name in enumerate(STATISTICS):
             values = history.column(name)[rows]
-            location, scale = _robust(values)
-            if name == "mean":
-                floor = scale_floor(scale, location)
-            out["location"][rows, j] = location
-            out["scale"][rows, j] = np.maximum(scale, floor)
+            if j == _STD:
+                smallest = scale_floor(scale[rows, _MEAN], location[rows, _MEAN])
+                location[rows, j], scale[rows, j] = _robust(_log_deviation(history.features[rows], smallest[:, None]))
+            elif j != _MEAN:
+                location[rows, j], spread = _robust(values)
+                scale[rows, j] = np.maximum(spread, floor)
         return out
 
     def score(self, parameters: Parameters, features: FloatArray, lags: FloatArray) -> MemberScores:  # noqa: ARG002 - the protocol passes lags to every detector
         """Judge windows; see `models.base.Detector.score`."""
-        location, scale = parameters["location"], parameters["scale"]
-        with np.errstate(over="ignore", invalid="ignore"):
-            deviation = np.abs(features[:, _COLUMNS] - location) / scale
+        location, scale = parameters["location"], parameters["scale"].copy()
+        values = features[:, _COLUMNS]
+        values[:, _STD] = _log_deviation(features, scale_floor(scale[:, _MEAN], location[:, _MEAN]))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            scale[:, _STD] = np.maximum(scale[:, _STD], 1 / np.sqrt(2 * (features[:, _COUNT_COLUMN] - 1)))
+            deviation = np.abs(values - location) / scale
         deviation = np.where(np.isnan(deviation), -1.0, np.minimum(deviation, MAX_RAW))
         worst = deviation.argmax(axis=1) if len(deviation) else np.zeros(0, np.int64)
         raw = np.take_along_axis(deviation, worst[:, None], axis=1)[:, 0]
@@ -74,6 +89,13 @@ class Level:
             scale=np.where(judged, scale[:, 0], np.nan),
             statistic=_COLUMNS[worst],
         )
+
+
+def _log_deviation(features: FloatArray, floor: FloatArray) -> FloatArray:
+    """Return log(standard deviation + floor) of windows, (..., F) -> (...); NaN for windows of one record."""
+    several = features[..., _COUNT_COLUMN] > 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(several, np.log(features[..., _COLUMNS[_STD]] + floor), np.nan)
 
 
 def _robust(values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -56,3 +56,23 @@ def test_a_window_whose_deviation_is_missing_is_judged_by_its_other_statistics()
 
 def test_a_sensor_with_too_few_windows_is_not_fitted() -> None:
     assert np.isnan(Level().fit(history_of(np.arange(7.0)[None]))["scale"]).all()
+
+
+def test_a_stuck_sensor_is_as_surprising_as_a_much_noisier_one() -> None:
+    rng = np.random.default_rng(3)
+    history = history_of(20 + rng.normal(0, 0.3, (1, 400)), spread=1 + rng.normal(0, 0.2, (1, 400)))
+    parameters = Level().fit(history)
+    raw = {
+        name: Level().score(parameters, features_of(np.array([20.0]), std), NO_LAGS).raw[0]
+        for name, std in {"usual": 1.0, "stuck": 0.0, "noisy": 5.0}.items()
+    }
+    assert raw["usual"] < 1
+    assert raw["noisy"] > 6
+    assert raw["stuck"] > raw["noisy"]
+
+
+def test_a_window_of_one_record_has_no_deviation_to_compare() -> None:
+    history = history_of(np.full((1, 100), 20.0) + np.random.default_rng(3).normal(0, 1, (1, 100)), spread=1.0)
+    one = features_of(np.array([20.0]), 0.0)
+    one[:, WINDOW_FEATURES.column("count")] = 1
+    assert Level().score(Level().fit(history), one, NO_LAGS).raw[0] < 1
