@@ -152,4 +152,6 @@ def _route_standard_logging(handler: logging.Handler, level: Level) -> None:
     root.setLevel(threshold)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    # It logs the traceback of whatever our callbacks raise, which the application reports itself, once.
+    logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
