@@ -66,13 +66,20 @@ def test_less_severe_events_are_not_written() -> None:
     assert [event["event"] for event in lines(stream)] == ["this"]
 
 
-@pytest.mark.parametrize("name", ["py4j", "py4j.clientserver", "pyspark", "urllib3"])
+@pytest.mark.parametrize("name", ["py4j", "py4j.java_gateway", "pyspark", "urllib3"])
 def test_chatty_libraries_start_at_warning_even_while_debugging(name: str) -> None:
     stream = io.StringIO()
     configure("debug", "json", stream)
     logging.getLogger(name).info("Command to send: c")
     logging.getLogger(name).warning("lost")
     assert [event["event"] for event in lines(stream)] == ["lost"]
+
+
+def test_the_traceback_of_a_callback_is_left_to_the_application() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    logging.getLogger("py4j.clientserver").error("There was an exception while executing the Python Proxy")
+    assert lines(stream) == []
 
 
 def test_bound_fields_are_in_every_event_of_every_thread() -> None:
