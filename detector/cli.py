@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from detector.settings import Settings
 
 MODEL_EXIT_CODE: Final = 66  # EX_NOINPUT: no usable model, or too little history to train one
+BROKER_PARTITIONS: Final = 4  # of topics made by `tidemark broker --topic`
 SHOWN_SENSORS: Final = 10  # sensors without a model that are listed by name
 
 EXIT_CODES: Final = """[bold]Exit codes[/bold]
@@ -87,6 +88,10 @@ def setup() -> None:
 @app.command()
 def broker(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
+    topics: Annotated[
+        list[str] | None,
+        typer.Option("--topic", help="Create this topic, with 4 partitions, unless it exists; repeatable."),
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep data here over restarts; default: a temporary directory.")
     ] = None,
@@ -95,11 +100,16 @@ def broker(
     from threading import Event
 
     from detector.kafka.broker import EmbeddedBroker
+    from detector.kafka.connection import KafkaConnection
+    from detector.kafka.preflight import Preflight
 
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     with EmbeddedBroker(directory, port=port, progress=_jar_progress) as running:
+        preflight = Preflight(KafkaConnection(running.bootstrap_servers))
+        for topic in topics or ():
+            preflight.ensure(topic, BROKER_PARTITIONS, 1, {})
         out.print(
             f"Kafka is ready on [bold]{running.bootstrap_servers}[/bold], data in {running.directory}. Ctrl-C stops it."
         )
@@ -138,8 +148,14 @@ def train(
     else:
         wanted = job.find_range(settings, _utc(event_from), _utc(event_to))
     with err.status("starting Spark") as status:
+
+        def say(text: str) -> None:
+            status.update(text)
+            if not err.is_terminal:  # a status line is for a terminal
+                err.print(text, highlight=False)
+
         spark = session.build(settings)
-        result = job.train(spark, settings, wanted, status.update)
+        result = job.train(spark, settings, wanted, say)
         spark.stop()
     if promote:
         registry.set_alias("champion", result.version)

@@ -165,8 +165,8 @@ class Registry:
     def _require(self, version: str) -> None:
         if not _VERSION.fullmatch(version) or not (self._versions / version).is_dir():
             raise RegistryError(
-                f"{self._root} holds no version or alias {version!r}, only {self.versions()} and "
-                f"{sorted(self.aliases())}; train and publish one first"
+                f"{self._root} has no version or alias {version!r} (versions: {', '.join(self.versions()) or 'none'}; "
+                f"aliases: {', '.join(sorted(self.aliases())) or 'none'}); train a model first (tidemark train)"
             )
 
     def manifest(self, version: str) -> Manifest:

@@ -8,20 +8,23 @@ Not here: what follows from it (``detector.kafka.alert_sink``). Spark alone writ
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from detector.errors import ContractError, StorageError
+from detector.errors import ContractError, FencedError, StorageError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 from detector.kafka.source import Offsets, from_json
 
 OWNER_FILE: Final = "owner.json"
+LOCK_FILE: Final = "lock"
 _OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
 
 
@@ -90,6 +93,31 @@ class Checkpoint:
                 "or start with an empty state.checkpoint under another app.deployment"
             )
         return owner
+
+    @contextlib.contextmanager
+    def locked(self, *, take_over: bool) -> Iterator[None]:
+        """Hold the checkpoint against other processes of this machine.
+
+        Parameters
+        ----------
+        take_over : bool
+            Go on where another process holds it: the sink then fences that one.
+
+        Raises
+        ------
+        FencedError
+            If another process holds it.
+        """
+        with (self.directory / LOCK_FILE).open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not take_over:
+                    raise FencedError(
+                        f"another process of this machine runs from checkpoint {self.directory}. Stop it, or fence it "
+                        "with --take-over; a second deployment needs its own app.deployment and state.checkpoint"
+                    ) from None
+            yield
 
     def _create(self, path: Path, frozen: Mapping[str, Any]) -> str:
         if self.last_batch() >= 0:

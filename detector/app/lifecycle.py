@@ -24,7 +24,7 @@ from detector.app.checkpoint import Checkpoint
 from detector.app.recording import Recorder
 from detector.app.rejects import FinishedBatch, LedgerWorker, gap
 from detector.app.stream import Model, Publisher, load_model, scored_stream, scoring_spec
-from detector.errors import DetectorError
+from detector.errors import DetectorError, FencedError
 from detector.kafka import source
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import CommitLog
@@ -125,6 +125,7 @@ class Application:
             stack.callback(server.close)
             topics = _prepare_topics(settings)
             owner = checkpoint.claim(frozen_settings(settings))
+            stack.enter_context(checkpoint.locked(take_over=self.take_over))
             spark = session.build(settings)
             sink = stack.enter_context(_started_sink(self, model, checkpoint, owner))
             worker = stack.enter_context(_started_worker(settings, checkpoint, recorder))
@@ -134,7 +135,7 @@ class Application:
             stack.callback(spark.streams.removeListener, listener)
             publisher = Publisher(sink, checkpoint, worker.wait_for_room, recorder.on_result)
             query = _start_query(spark, settings, model, list(topics.partitions), publisher)
-            stack.callback(_end_query, query, checkpoint)
+            stack.callback(_end_query, spark, query, checkpoint)
             stack.callback(worker.release)
             self._running = True
             log.info("running", metrics=f"{server.url}/metrics", model=model.version)
@@ -227,12 +228,15 @@ def _start_query(
     )
 
 
-def _end_query(query: StreamingQuery, checkpoint: Checkpoint) -> None:
+def _end_query(spark: SparkSession, query: StreamingQuery, checkpoint: Checkpoint) -> None:
     """Stop between two batches if one ends in time; an interrupted batch is replayed by the next start."""
     deadline = time.monotonic() + DRAIN_SECONDS
     pause = threading.Event()
     while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
         pause.wait(BOUNDARY_SECONDS)
+    if query.isActive and query.status["isTriggerActive"]:
+        log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
+        spark.sparkContext.setLogLevel("OFF")  # what an interrupted batch says on its way out is no news
     with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
         query.stop()
     log.info("stopped", committed_batch=checkpoint.last_committed())
@@ -242,5 +246,10 @@ def _failure(query: StreamingQuery, publisher: Publisher) -> Exception:
     if publisher.failure is not None:
         return publisher.failure
     error = query.exception()
-    reason = str(error).strip().splitlines()[0] if error else "no reason given"
+    text = str(error).strip() if error else "no reason given"
+    if "CONCURRENT_STREAM_LOG_UPDATE" in text:
+        return FencedError(
+            f"another process runs from the checkpoint {publisher.checkpoint.directory} too; only one may: stop it"
+        )
+    reason = text.splitlines()[0].rstrip(". ")
     return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

@@ -21,7 +21,7 @@ from detector.observability.jvm_output import forward_jvm_output
 from detector.observability.logs import SPARK_LOG4J2
 from detector.settings import Settings, specs
 
-THREAD_STACK: Final = "-Xss4m"  # the default overflows in the stream thread on deep plans when a query stops
+THREAD_STACK: Final = "-Xss16m"  # the default overflows in the stream thread on deep plans when a query stops
 
 STATE_PACKAGE: Final = "org.apache.spark.sql.execution.streaming.state"
 DEFAULTS: Final[Mapping[str, str]] = {

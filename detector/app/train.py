@@ -17,7 +17,6 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as f
 from pyspark.storagelevel import StorageLevel
 
-from detector.errors import ConfigError
 from detector.kafka import source
 from detector.kafka.preflight import Preflight
 from detector.kafka.source import Offsets
@@ -142,14 +141,18 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
 
     Raises
     ------
-    ConfigError
-        If the range holds no records.
     InsufficientDataError
-        If no sensor has enough windows; names them and what is missing.
+        If the range holds no records, or no sensor has enough windows; names them and what is missing.
     """
     records = sum(last - wanted.start[t][p] for t, parts in wanted.end.items() for p, last in parts.items())
     if records <= 0:
-        raise ConfigError(f"the range holds no records: {source.to_json(wanted.start)} to {source.to_json(wanted.end)}")
+        need = (
+            f"at least {settings.model.min_windows} windows of {settings.windows.length.total_seconds():g} s per sensor"
+        )
+        raise InsufficientDataError(
+            f"topic {', '.join(sorted(wanted.start))} holds no records in the range; send history first, {need}, "
+            "or widen --from and --to"
+        )
     config = training_config(settings)
     observation = Observation("training")
     history = training_windows(spark, settings, wanted, observation)

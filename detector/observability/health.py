@@ -96,7 +96,7 @@ class Readiness:
             if pause > self._stale_after:
                 return Verdict(
                     ready=False,
-                    reason=f"no batch has succeeded for {pause:.0f} s, more than {self._stale_after:g} s",
+                    reason=f"no batch has succeeded for {pause:.0f} s, over {self._stale_after:g} s; is Kafka there?",
                 )
             return Verdict(ready=True, reason="the query is active and makes progress")
 

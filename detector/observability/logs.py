@@ -25,6 +25,7 @@ SPARK_LOG4J2 = Path(__file__).with_name("spark-log4j2.properties")
 """Log4j configuration for Spark's JVMs, given to them as ``-Dlog4j2.configurationFile=file:<path>``."""
 
 REDACTED = "[redacted]"
+REPEAT_SECONDS = 30.0  # a broker that is away is said once in this time
 
 # Libraries that tell their every step at INFO: py4j each call between Python and the JVM.
 _CHATTY = ("py4j", "pyspark", "asyncio", "urllib3")
@@ -145,6 +146,22 @@ def _renderer(form: Format, target: TextIO) -> Processor:
     return structlog.dev.ConsoleRenderer(colors=target.isatty(), timestamp_key="time")
 
 
+class _Repeats(logging.Filter):
+    """Passes one record a period for each text, numbers aside: every client says that a broker is away."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = re.sub(r"\d+", "#", record.getMessage())
+        if record.created - self._passed.get(text, 0.0) < self._seconds:
+            return False
+        self._passed[text] = record.created
+        return True
+
+
 def _route_standard_logging(handler: logging.Handler, level: Level) -> None:
     threshold = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
@@ -152,6 +169,9 @@ def _route_standard_logging(handler: logging.Handler, level: Level) -> None:
     root.setLevel(threshold)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+    librdkafka = logging.getLogger("librdkafka")
+    librdkafka.setLevel(logging.ERROR)  # its warnings are retries that go on by themselves
+    librdkafka.filters = [_Repeats(REPEAT_SECONDS)]
     # It logs the traceback of whatever our callbacks raise, which the application reports itself, once.
     logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)

@@ -34,7 +34,6 @@ CRITICAL_ABOVE: Final = 3.0  # a thousand times rarer
 
 _EVENTS: Final[Mapping[int, Event]] = {Transition.OPENED: "opened", Transition.RESOLVED: "resolved"}
 DIGITS: Final = 6  # significant digits of what a model says; statistics keep all of theirs
-_FAR: Final = 3.0  # half-widths of the expected band beyond which the summary says "far"
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,8 @@ def summarise(built: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> summarise({"asset_id": "pump-3", "sensor_id": "temp", "event": "resolved", "unit": "degC", "deviated": None,
+    >>> summarise({"asset_id": "pump-3", "sensor_id": "temp", "event": "resolved", "severity": "minor", "unit": "degC",
+    ...            "deviated": None,
     ...            "statistics": {"mean": 54.2}, "expected": {"value": 54.1, "lower": 50.0, "upper": 58.2}})
     'pump-3/temp is back to normal: mean 54.2 degC, expected 54.1 (50 to 58.2)'
     """
@@ -171,8 +171,7 @@ def summarise(built: Mapping[str, Any]) -> str:
     if statistic in (c.STD, c.COUNT, c.SLOPE) or expected["value"] is None:
         return f"{name} behaves unusually: {value}, mean {statistics['mean']:.5g}{unit}{band}"
     side = "above" if statistics[statistic] > expected["value"] else "below"
-    width = max((expected["upper"] - expected["lower"]) / 2, 1e-300)
-    far = "far " if abs(statistics[statistic] - expected["value"]) > _FAR * width else ""
+    far = "" if built["severity"] == "minor" else "far "
     return f"{name} is {far}{side} what is normal: {value}{band}"
 
 

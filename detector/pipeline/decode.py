@@ -25,7 +25,7 @@ from pyspark.sql import functions as f
 
 from detector.pipeline import columns as c
 from detector.pipeline import schema
-from detector.pipeline.event_time import UNPARSED_US, implausible_future, microseconds
+from detector.pipeline.event_time import UNPARSED_US, UNSET_CLOCK_US, implausible_future, microseconds
 from detector.pipeline.identity import AssetRule, Identity
 from detector.pipeline.json_records import (
     MAX_MAGNITUDE,
@@ -44,7 +44,7 @@ REJECT_REASONS: Final = (
     "missing_field",
     "wrong_type",
     "not_finite",  # NaN, infinite, or over 1e150
-    "bad_timestamp",
+    "bad_timestamp",  # not of the configured form, outside the years 1 to 9999, or in 1970
     "future_event_time",  # ahead of its Kafka timestamp by more than the bound
     "invalid_id",
     "missing_asset",
@@ -260,6 +260,10 @@ class RecordDecoder:
         wanted = self._spec.layout.timestamp_format
         for i in np.flatnonzero(event_us == UNPARSED_US).tolist():
             rejects.setdefault(i, RejectedRecordError("bad_timestamp", f"{stamps[i]!r:.60} is not {wanted}"))
+        first, last = UNSET_CLOCK_US
+        for i in np.flatnonzero((event_us >= first) & (event_us < last)).tolist():
+            why = f"{stamps[i]!r:.60} is in 1970: another unit than {wanted}, or a clock that was never set"
+            rejects.setdefault(i, RejectedRecordError("bad_timestamp", why))
         for i in np.flatnonzero(implausible_future(event_us, kafka_us, self._spec.future_bound_us)).tolist():
             ahead = (event_us[i] - kafka_us[i]) / 1e6
             rejects.setdefault(

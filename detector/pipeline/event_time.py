@@ -24,6 +24,7 @@ TimestampFormat = Literal["epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "iso860
 
 EARLIEST_US: Final = -62_135_596_800_000_000  # 0001-01-01, the first instant Spark and Python both hold
 LATEST_US: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999
+UNSET_CLOCK_US: Final = (0, 365 * 86_400_000_000)  # the year 1970: a clock never set, or a number in another unit
 UNPARSED_US: Final = np.iinfo(np.int64).min  # stands for "not a timestamp" in an array of microseconds
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 ENVIRONMENT_PREFIX = "TIDEMARK__"
+_NEARLY = "TIDEMARK_"
 _DELIMITER = "__"
 _Path = tuple[str | int, ...]
 
@@ -118,6 +119,10 @@ def environment_layer(environ: Mapping[str, str]) -> Layer:
             names = variable.removeprefix(ENVIRONMENT_PREFIX).split(_DELIMITER)
             path = _path(names, _DELIMITER, fold=True)
             layer.put(path, environ[variable], f"environment variable {variable}")
+        elif (
+            variable.startswith(_NEARLY) and _DELIMITER in variable
+        ):  # orchestrators make TIDEMARK_SERVICE_HOST and such
+            layer.put((variable,), environ[variable], f"environment variable {variable}; write {ENVIRONMENT_PREFIX}...")
     return layer
 
 

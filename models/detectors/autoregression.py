@@ -22,8 +22,9 @@ ORDER = 32
 RIDGE = 10.0
 # Missing windows in a row that are bridged by the last known value; beyond, the detector does not judge.
 MAX_CARRIED = 3
-# Rows of the regression that a sensor needs; below, the penalty alone would decide.
-MIN_ROWS = ORDER
+# Rows of the regression that a sensor needs, four for each coefficient: with fewer the coefficients follow the noise,
+# and a fault that has long passed moves the expectation once more when it leaves the lags.
+MIN_ROWS = 4 * ORDER
 # Bytes of design matrix held at once while fitting (memory bound, not a tuning parameter).
 CHUNK_BYTES = 64 * 2**20
 

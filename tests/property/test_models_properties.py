@@ -17,7 +17,7 @@ from models.calibration import calibrate
 from models.ensemble import ScoredWindows, score_windows
 from models.features import FloatArray, History, WindowBatch
 from models.profile import ScoringProfile
-from models.state import BucketState
+from models.state import NEVER, BucketState
 from models.training import TrainingConfig, train_bucket
 from tests.unit.models.synthetic import history_of, machine_means, windows
 
@@ -137,7 +137,8 @@ def test_every_incident_opens_once_and_is_resolved_at_most_once(mask: np.ndarray
 
     for key in SHARD.keys:
         own = scored.transition[scored.keys == key]
-        is_open = False
+        before = warm()
+        is_open = bool(before.open_index[before.rows_for(np.array([key], object))][0] != NEVER)
         for transition in own.tolist():
             assert (transition in (2, 3)) == is_open
             is_open = transition in (1, 2)

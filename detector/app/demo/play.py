@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 # Windows of history that the live topic begins with: members that look back see what came before, as they would in
 # a running plant. Twice what the longest-looking member needs, so that gaps in a series do not matter.
+BROKER_DIRECTORY: Final = "broker"  # of the demonstration's own directory
 WARM_UP_WINDOWS: Final = 64
 
 

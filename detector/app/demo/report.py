@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector.app.demo.judge import Judgement, judge
 from detector.app.demo.live import Played
-from detector.app.demo.play import Play
+from detector.app.demo.play import BROKER_DIRECTORY, Play
 from detector.app.demo.view import Screen, seconds
 from detector.settings import Settings
 
@@ -37,6 +37,7 @@ def report(play: Play, played: Played, settings: Settings, kept: Path | None, sc
         screen.line("All of it was in a temporary directory, which is removed now; --keep-files DIR keeps it.")
     else:
         screen.line(f"Model, checkpoint, logs and the broker's data are kept in {kept}")
+        screen.line(f"Its Kafka comes back with: tidemark broker --dir {kept / BROKER_DIRECTORY}")
 
 
 def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
@@ -44,10 +45,14 @@ def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
         screen.events(judgement)
     else:
         screen.line("The live part has no labelled event.")
-    found, wanted = sum(verdict.openings > 0 for verdict in judgement.verdicts), len(judgement.verdicts)
+    found = sum(verdict.openings > 0 for verdict in judgement.verdicts)
+    covered = sum(verdict.event.covered or verdict.openings > 0 for verdict in judgement.verdicts)
+    rest = len(judgement.verdicts) - covered
     false, windows = len(judgement.false_openings), played.readings.windows
     share = f", 1 in {windows // false:,}" if false else ""
-    screen.line(f"{found} of {wanted} detected; {false:,} false alerts in {windows:,} windows judged{share}")
+    left = f", {rest} not covered yet" if rest else ""
+    alerts = "alert" if false == 1 else "alerts"
+    screen.line(f"{found} of {covered} detected{left}; {false:,} false {alerts} in {windows:,} windows judged{share}")
     screen.false_openings(judgement)
     screen.line("")
 

@@ -19,7 +19,7 @@ from detector.app import session
 from detector.app import train as training
 from detector.app.demo.feed import Sender
 from detector.app.demo.live import play_live
-from detector.app.demo.play import Play
+from detector.app.demo.play import BROKER_DIRECTORY, Play
 from detector.app.demo.report import report
 from detector.app.demo.view import Screen, seconds
 from detector.kafka.broker import EmbeddedBroker
@@ -27,7 +27,6 @@ from detector.kafka.preflight import Preflight
 from detector.settings import Settings, load, specs
 from models.registry import Registry
 
-BROKER_DIRECTORY: Final = "broker"
 SPARK_LOG: Final = "spark.log"
 HISTORY_TOPIC: Final = "history"
 LIVE_TOPIC: Final = "sensors"

@@ -187,3 +187,14 @@ def test_a_crash_while_the_owner_was_written_is_made_good(tmp_path: Path) -> Non
 
     assert checkpoint.claim(FROZEN) == owner
     assert [path.name for path in tmp_path.iterdir()] == ["owner.json"]
+
+
+def test_a_checkpoint_that_a_process_holds_is_refused_to_another_unless_it_takes_over(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    with checkpoint.locked(take_over=False):
+        with pytest.raises(FencedError, match="take-over"), Checkpoint(tmp_path).locked(take_over=False):
+            pass
+        with Checkpoint(tmp_path).locked(take_over=True):
+            pass
+    with Checkpoint(tmp_path).locked(take_over=False):
+        pass

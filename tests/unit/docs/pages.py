@@ -20,7 +20,8 @@ def text(page: Path) -> str:
 
 def blocks(page: Path, language: str) -> list[str]:
     """Return the fenced blocks of a language; the empty one is a terminal."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL)
+    return [block for name, block in fenced if name == language]
 
 
 def spans(page: Path) -> list[str]:

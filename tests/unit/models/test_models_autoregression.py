@@ -46,9 +46,9 @@ def test_the_expected_value_is_the_ridge_prediction_in_the_sensors_unit() -> Non
 
 
 def test_a_short_history_is_shrunk_towards_the_random_walk() -> None:
-    walk = np.cumsum(np.random.default_rng(0).normal(size=(1, 2 * ORDER)), axis=1)
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(1, 6 * ORDER)), axis=1)
     parameters = AR.fit(history_of(walk))
-    expected = AR.score(parameters, features_of(walk[:, -1]), lags_at(walk, 2 * ORDER - 1)).expected
+    expected = AR.score(parameters, features_of(walk[:, -1]), lags_at(walk, 6 * ORDER - 1)).expected
 
     assert abs(expected[0] - walk[0, -2]) < walk.std()
     assert np.abs(parameters["coefficients"]).max() < 0.3

@@ -200,6 +200,7 @@ BASE = {
     "asset_id": "pump-3",
     "sensor_id": "temp",
     "event": "opened",
+    "severity": "minor",
     "unit": "degC",
     "deviated": "mean",
     "statistics": {"count": 10.0, "mean": 56.0, "std": 0.5, "max": 70.0, "slope": 0.25},
@@ -211,7 +212,10 @@ BASE = {
     ("changed", "text"),
     [
         ({}, "pump-3/temp is above what is normal: mean 56 degC, expected 54 (53 to 55)"),
-        ({"deviated": "max"}, "pump-3/temp is far above what is normal: max 70 degC, expected 54 (53 to 55)"),
+        (
+            {"deviated": "max", "severity": "major"},
+            "pump-3/temp is far above what is normal: max 70 degC, expected 54 (53 to 55)",
+        ),
         ({"deviated": None}, "pump-3/temp is above what is normal: mean 56 degC, expected 54 (53 to 55)"),
         (
             {"statistics": {"mean": 53.25}, "unit": None},
@@ -226,7 +230,7 @@ BASE = {
             "pump-3/temp behaves unusually: mean 56 degC, mean 56 degC",
         ),
         (
-            {"expected": {"value": 56.5, "lower": 56.5, "upper": 56.5}},
+            {"expected": {"value": 56.5, "lower": 56.5, "upper": 56.5}, "severity": "critical"},
             "pump-3/temp is far below what is normal: mean 56 degC, expected 56.5 (56.5 to 56.5)",
         ),
     ],
