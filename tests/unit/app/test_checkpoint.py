@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from detector.app.checkpoint import Checkpoint
-from detector.errors import ContractError, StorageError
+from detector.errors import ContractError, FencedError, StorageError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 
 QUERY = "5a9190d2-78e8-4e16-9f98-19fd99ba3542"
