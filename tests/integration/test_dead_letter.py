@@ -14,7 +14,7 @@ from detector.pipeline.decode import DecodeSpec
 from detector.pipeline.identity import AssetRule
 from tests.integration.kafka_records import Record, read, transaction, write
 
-GOOD = json.dumps({"asset_id": "pump-1", "sensor_id": "s1", "timestamp": 1_000, "value": 1.0}).encode()
+GOOD = json.dumps({"asset_id": "pump-1", "sensor_id": "s1", "timestamp": 1_700_000_000_000, "value": 1.0}).encode()
 BAD = b'{"value": 1.0, "pad": "\xc3\xa4"'
 MAX_BYTES = 2_000
 
@@ -102,7 +102,7 @@ def test_a_record_over_the_limit_is_published_whole(site: Site) -> None:
 
 
 def test_a_record_with_half_of_a_surrogate_pair_is_published(site: Site) -> None:
-    record = b'{"asset_id": "\\ud800", "sensor_id": "s1", "timestamp": 1000, "value": 1}'
+    record = b'{"asset_id": "\\ud800", "sensor_id": "s1", "timestamp": 1700000000000, "value": 1}'
     wrong_name = b'{"asset_id": "a", "sensor_id": {"\\ud800": 1}, "timestamp": "\\udfff", "value": "\\udcff"}'
     write(site.servers, site.source, [record, wrong_name])
 
