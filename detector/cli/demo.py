@@ -1,0 +1,41 @@
+"""``tidemark demo``.
+
+Not here: what it plays and shows (``detector.app.demo``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detector.cli.console import app, out
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Replay labelled series from a directory with manifest.csv instead of made ones."),
+    ] = None,
+    entity: Annotated[
+        list[str] | None, typer.Option("--entity", help="With --data: which series; repeatable. Default: the first.")
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            help="Event time over real time. Default: 60; with --data what makes the live part take 30 s.", min=1.0
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the made sensors and faults.", min=0)] = 1,
+    keep_files: Annotated[
+        Path | None,
+        typer.Option(help="Keep model, checkpoint, logs and Kafka's data in this new directory.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """See it work: broker, history, training, live records with faults, alerts, and a table of what was found."""
+    from detector.app.demo import DemoSpec, run_demo
+
+    spec = DemoSpec(data=data, entities=tuple(entity or ()), speed=speed, seed=seed, keep_files=keep_files)
+    run_demo(spec, out)
