@@ -16,22 +16,27 @@ import numpy as np
 
 from models.base import Parameters, ParameterSpec
 from models.calibration import SPECS, TailModel
+from models.detectors.isolation_forest import FOREST_SPECS, IsolationForest
 from models.encoding import Json, canonical_json, check_arrays, decode_strings, encode_strings, pack, sha256, unpack
 from models.ensemble import ModelShard
 from models.errors import ArtifactCorruptError, ArtifactIncompatibleError
 from models.features import WINDOW_FEATURES
+from models.population import RELATIVE, TAILS, Population, PopulationMembers
 from models.profile import ScoringProfile
 
 # Raised when a manifest or shard of before cannot be read as one of now.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: the population's model
 
-_KIND = "shard"
+_KIND, _POPULATION = "shard", "population"
 _COMBINED = "combined"
 
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """What the manifest knows of one shard: digest of its bytes, number of sensors, size in bytes."""
+    """What the manifest knows of one shard: digest of its bytes, number of sensors, size in bytes.
+
+    The population's model has an entry too; it is of no sensor.
+    """
 
     sha256: str
     sensors: int
@@ -56,6 +61,8 @@ class Manifest:
         Given by the caller; not part of the digest, so that training twice gives the same model.
     shards : mapping of int to ShardEntry
         By bucket.
+    population : ShardEntry or None
+        Of the population's model, if there is one.
     feature_names, feature_digest : tuple of str, str
         Of the feature spec that it was trained on.
     format_version : int
@@ -68,6 +75,7 @@ class Manifest:
     training: Mapping[str, Any]
     created_at: str
     shards: Mapping[int, ShardEntry] = field(default_factory=dict)
+    population: ShardEntry | None = None
     feature_names: tuple[str, ...] = WINDOW_FEATURES.names
     feature_digest: str = WINDOW_FEATURES.digest()
     format_version: int = FORMAT_VERSION
@@ -77,9 +85,9 @@ class Manifest:
         """SHA-256 of everything but `created_at`: the identity of the model."""
         return sha256(canonical_json(self._content()))
 
-    def with_shards(self, shards: Mapping[int, ShardEntry]) -> Manifest:
-        """Return the manifest with its shards known."""
-        return replace(self, shards=dict(shards))
+    def with_shards(self, shards: Mapping[int, ShardEntry], population: ShardEntry | None = None) -> Manifest:
+        """Return the manifest with its files known."""
+        return replace(self, shards=dict(shards), population=population)
 
     def to_bytes(self) -> bytes:
         """Return the manifest as indented JSON with its own digest."""
@@ -97,6 +105,7 @@ class Manifest:
             # Once through JSON: number keys (partitions) would sort as numbers here and as text once read back.
             "training": json.loads(canonical_json(dict(self.training))),
             "shards": {str(bucket): vars(self.shards[bucket]) for bucket in sorted(self.shards)},
+            "population": vars(self.population) if self.population else None,
         }
 
     @classmethod
@@ -147,6 +156,7 @@ class Manifest:
             training=value["training"],
             created_at=value["created_at"],
             shards={int(bucket): ShardEntry(**entry) for bucket, entry in value["shards"].items()},
+            population=ShardEntry(**value["population"]) if value["population"] else None,
         )
 
 
@@ -154,6 +164,12 @@ def describe_shard(data: bytes, where: str) -> ShardEntry:
     """Return the manifest's entry for the bytes of a shard; errors as `shard_from_bytes`."""
     attributes, _ = unpack(data, _KIND, FORMAT_VERSION, where)
     return ShardEntry(sha256(data), int(attributes.get("sensors", 0)), len(data))
+
+
+def describe_population(data: bytes, where: str) -> ShardEntry:
+    """Return the manifest's entry for the bytes of a population's model; errors as `population_from_bytes`."""
+    unpack(data, _POPULATION, FORMAT_VERSION, where)
+    return ShardEntry(sha256(data), 0, len(data))
 
 
 def shard_to_bytes(shard: ModelShard, profile: ScoringProfile) -> bytes:
@@ -187,10 +203,7 @@ def shard_from_bytes(data: bytes, entry: ShardEntry, profile: ScoringProfile, wh
     ArtifactIncompatibleError
         If they are of another format.
     """
-    if len(data) != entry.bytes:
-        raise _corrupt(where, f"{len(data)} bytes where the manifest names {entry.bytes}")
-    if sha256(data) != entry.sha256:
-        raise _corrupt(where, f"the digest is not {entry.sha256[:8]} as in the manifest")
+    _require_intact(data, entry, where)
     _, arrays = unpack(data, _KIND, FORMAT_VERSION, where)
     text = arrays["text"].size if "text" in arrays else 0
     expected: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
@@ -216,6 +229,55 @@ def shard_from_bytes(data: bytes, entry: ShardEntry, profile: ScoringProfile, wh
         calibrations={name: tail(name) for name in profile.members},
         combined=tail(_COMBINED),
     )
+
+
+def population_to_bytes(population: Population) -> bytes:
+    """Return the canonical bytes of a population's model; equal models give equal bytes."""
+    members = population.members
+    arrays = {
+        **{f"forest/{part}": values for part, values in vars(members.forest).items()},
+        **{f"tail/{part}": values for part, values in population.tails.arrays().items()},
+        "usual": members.usual,
+        "width": members.width,
+    }
+    return pack(_POPULATION, FORMAT_VERSION, {}, arrays)
+
+
+def population_from_bytes(data: bytes, entry: ShardEntry, where: str) -> Population:
+    """Undo `population_to_bytes` after checking size, digest, names, dtypes, shapes and the trees' ways.
+
+    Raises
+    ------
+    ArtifactCorruptError
+        If the bytes are not those that the manifest names.
+    ArtifactIncompatibleError
+        If they are of another format.
+    """
+    _require_intact(data, entry, where)
+    _, arrays = unpack(data, _POPULATION, FORMAT_VERSION, where)
+    columns = (np.dtype(np.float64), (len(RELATIVE),))
+    check_arrays(
+        arrays,
+        {
+            **{f"forest/{part}": (spec.dtype, spec.shape) for part, spec in FOREST_SPECS.items()},
+            **{f"tail/{part}": (spec.dtype, (TAILS, *spec.shape)) for part, spec in SPECS.items()},
+            "usual": columns,
+            "width": columns,
+        },
+        where,
+    )
+    forest = IsolationForest(**{part: arrays[f"forest/{part}"] for part in FOREST_SPECS})
+    if not forest.is_sound(len(RELATIVE)):
+        raise _corrupt(where, "a tree leads out of its nodes or columns")
+    tails = TailModel.from_arrays({part: arrays[f"tail/{part}"] for part in SPECS})
+    return Population(PopulationMembers(forest, arrays["usual"], arrays["width"]), tails)
+
+
+def _require_intact(data: bytes, entry: ShardEntry, where: str) -> None:
+    if len(data) != entry.bytes:
+        raise _corrupt(where, f"{len(data)} bytes where the manifest names {entry.bytes}")
+    if sha256(data) != entry.sha256:
+        raise _corrupt(where, f"the digest is not {entry.sha256[:8]} as in the manifest")
 
 
 def _corrupt(where: str, problem: str) -> ArtifactCorruptError:

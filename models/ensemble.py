@@ -18,7 +18,8 @@ from models.calibration import TailModel
 from models.errors import ArtifactIncompatibleError, NotFittedError
 from models.features import WINDOW_FEATURES, BoolArray, FloatArray, IntArray, KeyArray, WindowBatch
 from models.incidents import IncidentSteps, follow
-from models.profile import ScoringProfile
+from models.population import Population
+from models.profile import POPULATION_LAGS, ScoringProfile
 from models.state import BucketState
 
 # Windows judged at once: bounds the memory of their lags (35 lags x 8 B x 65,536 = 18 MB).
@@ -64,25 +65,25 @@ class ModelShard:
 
 @dataclass(frozen=True)
 class ScoredWindows:
-    """Scores of n windows, ordered by (index, key); M members in the order of the profile.
+    """Scores of n windows, ordered by (index, key); M judges in the order of `ScoringProfile.judges`.
 
     Attributes
     ----------
     keys : ndarray of object, shape (n,)
     index : ndarray of int64, shape (n,)
     score : ndarray of float64, shape (n,)
-        Higher is more anomalous, 0 or more; NaN where no member can judge.
+        Higher is more anomalous, 0 or more; NaN where nobody can judge.
     learning : ndarray of bool, shape (n,)
-        The sensor has no model yet.
+        The sensor has no model of its own yet; the population's judges it.
     expected, lower, upper : ndarray of float64, shape (n,)
         Expected window mean and its bounds at the profile's false-alarm rate, in the sensor's unit; from the first
-        member that can judge the window, NaN without one.
+        judge that has an opinion, NaN without one.
     member_log_tails : ndarray of float64, shape (n, M)
-        ``-log10`` tail probability by each member, NaN where it cannot judge.
+        ``-log10`` tail probability by each judge, NaN where it has no opinion.
     shares : ndarray of float64, shape (n, M)
-        Each member's share of the score; rows sum to 1, or are NaN where there is no score.
+        Each judge's share of the score; rows sum to 1, or are NaN where there is no score.
     statistic : ndarray of int64, shape (n,)
-        Column of `WINDOW_FEATURES` that deviated most, by the member with the largest share; -1 without a score.
+        Column of `WINDOW_FEATURES` that deviated most, by the judge with the largest share; -1 without a score.
     transition : ndarray of int8, shape (n,)
         `models.incidents.Transition` of the sensor's incident.
     opened_index : ndarray of int64, shape (n,)
@@ -120,7 +121,11 @@ class Judgement:
 
 
 def score_windows(
-    shard: ModelShard | None, state: BucketState, batch: WindowBatch, profile: ScoringProfile
+    shard: ModelShard | None,
+    state: BucketState,
+    batch: WindowBatch,
+    profile: ScoringProfile,
+    population: Population | None = None,
 ) -> ScoredWindows:
     """Score closed windows of one bucket and advance its state.
 
@@ -137,6 +142,8 @@ def score_windows(
         In any order.
     profile : ScoringProfile
         The profile of the model's manifest.
+    population : Population or None
+        Judges sensors that the shard does not know; None leaves them without a score.
 
     Raises
     ------
@@ -150,18 +157,23 @@ def score_windows(
     batch = batch.sorted()
     rows = state.rows_for(batch.keys)
     model_rows = np.full(len(batch), -1, np.int64) if shard is None else shard.rows_for(batch.keys)
-    judged = _nothing(len(batch), len(profile.members))
+    judged = _nothing(len(batch), len(profile.judges))
     for start in range(0, len(batch), CHUNK_WINDOWS):
         part = slice(start, start + CHUNK_WINDOWS)
-        lags, new = walk(state, rows[part], batch.index[part], batch.features[part], profile)
-        if shard is None:
-            continue
-        can = np.flatnonzero(new & (model_rows[part] >= 0))
-        opinion = judge(shard, model_rows[part][can], batch.features[part][can], lags[can], profile)
-        for field in fields(Judgement):
-            getattr(judged, field.name)[part][can] = getattr(opinion, field.name)
+        features, own_rows = batch.features[part], model_rows[part]
+        lags, new = walk(state, rows[part], batch.index[part], features, profile)
+        known, unknown = np.flatnonzero(new & (own_rows >= 0)), np.flatnonzero(new & (own_rows < 0))
+        if shard is not None:
+            _note(judged, part, known, judge(shard, own_rows[known], features[known], lags[known], profile))
+        if population is not None and profile.population and len(unknown):
+            _note(judged, part, unknown, judge_unknown(population, features[unknown], lags[unknown], profile))
     steps: IncidentSteps = follow(state, rows, batch.index, judged.score, profile)
     return ScoredWindows(keys=batch.keys, index=batch.index, learning=model_rows < 0, **vars(judged), **vars(steps))
+
+
+def _note(judged: Judgement, part: slice, rows: IntArray, opinion: Judgement) -> None:
+    for field in fields(Judgement):
+        getattr(judged, field.name)[part][rows] = getattr(opinion, field.name)
 
 
 def walk(
@@ -258,21 +270,18 @@ def judge(
     members = member_scores(shard.parameters, rows, features, lags, profile)
     tails = [shard.calibrations[name].rows(rows) for name in profile.members]
     log_tails = np.stack([t.log_tail(m.raw) for t, m in zip(tails, members, strict=True)], axis=1)
-    out = _nothing(len(rows), len(members))
-    out.member_log_tails[:] = log_tails
+    out = _nothing(len(rows), len(profile.judges))
+    out.member_log_tails[:, : len(members)] = log_tails
     judged = np.isfinite(log_tails)
     count = judged.sum(axis=1)
     total = np.where(judged, log_tails, 0.0).sum(axis=1)
     some = count > 0
     combined = shard.combined.rows(rows).log_tail(mean_log_tail(log_tails))
     out.score[some] = np.where(np.isfinite(combined), combined, total / np.maximum(count, 1))[some]
-    # Members that all find a window perfectly usual share its score of 0 equally.
-    positive = (total > 0)[:, None]
-    weights = np.where(positive, np.where(judged, log_tails, 0.0), judged)
-    out.shares[some] = weights[some] / weights[some].sum(axis=1, keepdims=True)
-    leader = weights.argmax(axis=1)
-    statistics = np.stack([m.statistic for m in members], axis=1)
-    out.statistic[some] = np.take_along_axis(statistics, leader[:, None], axis=1)[some, 0]
+    shares = _shares(log_tails[some])
+    out.shares[some, : len(members)] = shares
+    statistics = np.stack([m.statistic for m in members], axis=1)[some]
+    out.statistic[some] = np.take_along_axis(statistics, shares.argmax(axis=1)[:, None], axis=1)[:, 0]
     for j in reversed(range(len(members))):  # the first member that can judge writes last
         own = judged[:, j]
         half = members[j].scale * tails[j].quantile(profile.false_alarm_rate)
@@ -281,10 +290,42 @@ def judge(
     return out
 
 
-def _nothing(n: int, members: int) -> Judgement:
+def judge_unknown(population: Population, features: FloatArray, lags: FloatArray, profile: ScoringProfile) -> Judgement:
+    """Return the population's opinion of n windows of sensors that have no model of their own.
+
+    It is a probability like that of the members, so that threshold and incidents are the same.
+
+    Parameters
+    ----------
+    population : Population
+    features, lags : ndarray of float64, shapes (n, F) and (n, profile.lags)
+    """
+    scores = population.judge(features, lags[:, profile.lags - POPULATION_LAGS :], profile.false_alarm_rate)
+    out = _nothing(len(features), len(profile.judges))
+    out.score[:], out.expected[:] = scores.score, scores.expected
+    out.lower[:], out.upper[:] = scores.expected - scores.half, scores.expected + scores.half
+    own = slice(len(profile.members), None)
+    out.member_log_tails[:, own] = scores.log_tails
+    judged = np.isfinite(scores.score)
+    out.shares[judged, own] = _shares(scores.log_tails[judged])
+    out.statistic[judged] = scores.statistic[judged]
+    return out
+
+
+def _shares(log_tails: FloatArray) -> FloatArray:
+    """Return the share of each judge in the score, (n, M) -> (n, M); every row has one that is no NaN."""
+    judged = np.isfinite(log_tails)
+    tails = np.where(judged, log_tails, 0.0)
+    # Judges that all find a window perfectly usual share its score of 0 equally.
+    weights = np.where((tails.sum(axis=1) > 0)[:, None], tails, judged)
+    shares: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _nothing(n: int, judges: int) -> Judgement:
     """Return the judgement of n windows that nobody has judged."""
     score, expected, lower, upper = np.full((4, n), np.nan)
-    log_tails, shares = np.full((2, n, members), np.nan)
+    log_tails, shares = np.full((2, n, judges), np.nan)
     return Judgement(score, expected, lower, upper, log_tails, shares, np.full(n, -1, np.int64))
 
 

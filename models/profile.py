@@ -13,8 +13,12 @@ from models.base import Detector
 from models.detectors import DETECTORS
 from models.encoding import canonical_json, sha256
 
+# Names of the population's members among those who judge (``population``), and the past windows they look at: like
+# the regression, so that a sensor is described by the same stretch of time before and after it has its own model.
+POPULATION = ("isolation_forest", "population_deviation")
+POPULATION_LAGS = 32
 # Past windows that a new state should keep: enough for any profile, so that any model can follow any other.
-HISTORY_LAGS = max(detector.lags for detector in DETECTORS)
+HISTORY_LAGS = max(POPULATION_LAGS, *(detector.lags for detector in DETECTORS))
 # A rate above 10 % would make alarms the normal case; the tail of the calibration begins there (``calibration``).
 MAX_FALSE_ALARM_RATE = 0.1
 
@@ -33,12 +37,15 @@ class ScoringProfile:
         An open incident's window is quiet when its score is below this share of the threshold, 0 < ratio <= 1.
     quiet_windows : int
         Quiet windows in a row that resolve an incident, at least 1.
+    population : bool
+        Whether sensors without a model of their own are judged by the population's.
     """
 
     members: tuple[str, ...] = tuple(detector.name for detector in DETECTORS)
     false_alarm_rate: float = 0.001
     close_ratio: float = 0.5
     quiet_windows: int = 3
+    population: bool = True
 
     def __post_init__(self) -> None:
         """Refuse unknown members and values out of range with ValueError."""
@@ -59,9 +66,14 @@ class ScoringProfile:
         return tuple(by_name[name] for name in self.members)
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """Names of all who may have an opinion of a window: the members, then those of the population."""
+        return (*self.members, *POPULATION) if self.population else self.members
+
+    @property
     def lags(self) -> int:
-        """Past windows per sensor that the members look at; a state keeps at least as many."""
-        return max(detector.lags for detector in self.detectors)
+        """Past windows per sensor that the judges look at; a state keeps at least as many."""
+        return max(POPULATION_LAGS if self.population else 0, *(detector.lags for detector in self.detectors), 0)
 
     @property
     def threshold(self) -> float:

@@ -2,6 +2,7 @@
 
     <root>/versions/0001-1a2b3c4d/manifest.json      number in order of publication, first digits of the digest
     <root>/versions/0001-1a2b3c4d/bucket-00042.safetensors
+    <root>/versions/0001-1a2b3c4d/population.safetensors
     <root>/aliases.json                              {"champion": "0001-1a2b3c4d"}
 
 Publishing and re-pointing are atomic: a reader sees all of a version or nothing. Rolling back is pointing the
@@ -22,15 +23,24 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.artifact import Manifest, ShardEntry, describe_shard, shard_from_bytes
+from models.artifact import (
+    Manifest,
+    ShardEntry,
+    describe_population,
+    describe_shard,
+    population_from_bytes,
+    shard_from_bytes,
+)
 from models.encoding import canonical_json
 from models.ensemble import ModelShard
 from models.errors import ArtifactCorruptError, RegistryError
+from models.population import Population
 
 _VERSION = re.compile(r"\d{4,}-[0-9a-f]{8}")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _MANIFEST = "manifest.json"
 _ALIASES = "aliases.json"
+_POPULATION = "population.safetensors"
 
 
 class Registry:
@@ -54,7 +64,7 @@ class Registry:
         names = [path.name for path in self._versions.iterdir() if _VERSION.fullmatch(path.name)]
         return sorted(names, key=lambda name: int(name.split("-")[0]))
 
-    def publish(self, draft: Manifest, shards: Iterable[tuple[int, bytes]]) -> str:
+    def publish(self, draft: Manifest, shards: Iterable[tuple[int, bytes]], population: bytes | None = None) -> str:
         """Write a version.
 
         Parameters
@@ -63,6 +73,8 @@ class Registry:
             Its `shards` are replaced by those that are written.
         shards : iterable of (int, bytes)
             Bucket and bytes of each shard, consumed one at a time.
+        population : bytes or None
+            Bytes of the population's model.
 
         Returns
         -------
@@ -85,7 +97,11 @@ class Registry:
                     )
                 entries[bucket] = describe_shard(data, _shard_name(bucket))
                 _write(staged / _shard_name(bucket), data)
-            manifest = draft.with_shards(entries)
+            entry = None
+            if population is not None:
+                entry = describe_population(population, _POPULATION)
+                _write(staged / _POPULATION, population)
+            manifest = draft.with_shards(entries, entry)
             _write(staged / _MANIFEST, manifest.to_bytes())
             with self._locked():
                 return self._adopt(staged, manifest.digest)
@@ -197,9 +213,18 @@ class Registry:
         path = self._versions / version / _shard_name(bucket)
         return shard_from_bytes(_read(path, limit=entry.bytes + 1), entry, manifest.profile, str(path))
 
+    def load_population(self, version: str) -> Population | None:
+        """Return the checked model of the population, None where the version has none; errors as `manifest`."""
+        entry = self.manifest(version).population
+        if entry is None:
+            return None
+        path = self._versions / version / _POPULATION
+        return population_from_bytes(_read(path, limit=entry.bytes + 1), entry, str(path))
+
     def verify(self, version: str) -> Manifest:
         """Read a version completely; errors as `manifest`."""
         manifest = self.manifest(version)
+        self.load_population(version)
         for bucket in manifest.shards:
             self._load(version, manifest, bucket)
         return manifest

@@ -21,6 +21,7 @@ from models.encoding import canonical_json, sha256
 from models.ensemble import CHUNK_WINDOWS, ModelShard, mean_log_tail, member_scores, walk
 from models.errors import InsufficientDataError
 from models.features import BoolArray, FloatArray, History
+from models.population import MIN_CALIBRATION, SAMPLE_WINDOWS, PopulationSample, sample_windows
 from models.profile import HISTORY_LAGS, ScoringProfile
 from models.state import BucketState
 
@@ -41,7 +42,7 @@ class TrainingConfig:
     min_windows : int
         Windows that a sensor needs to get a model, at least 64: fewer leave no tail to calibrate.
     seed : int
-        Seed of members that draw at random. The present ones draw nothing; it is part of the digest.
+        Seed of what is drawn at random: the population's windows and the cuts of its forest.
     """
 
     profile: ScoringProfile = field(default_factory=ScoringProfile)
@@ -116,6 +117,12 @@ def train_bucket(history: History, config: TrainingConfig) -> tuple[ModelShard, 
         missing={str(history.keys[i]): int(config.min_windows - count[i]) for i in short},
     )
     return shard, report
+
+
+def sample_bucket(history: History, config: TrainingConfig, buckets: int) -> PopulationSample:
+    """Draw what one of `buckets` buckets contributes to the population's model, of all sensors it has windows of."""
+    most = max(MIN_CALIBRATION, SAMPLE_WINDOWS // buckets)
+    return sample_windows(history, _fit_part(history, config.fit_share), most, config.seed)
 
 
 def require_trained(reports: Iterable[BucketReport]) -> None:

@@ -1,4 +1,4 @@
-"""Model shards for the workers: loaded from the registry where they are used, once per process and version.
+"""A model for the workers: loaded from the registry where it is used, each part once per process and version.
 
 Not here: which version runs (``stream``). The registry's directory must be readable on every executor.
 """
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from models.ensemble import ModelShard
+from models.population import Population
 from models.registry import Registry
 
 CACHED_SHARDS: Final = 256  # of one worker process; 256 shards of 4,000 sensors at 512 B are 0.5 GB
 
 
 @dataclass(frozen=True)
-class ShardLoader:
-    """Gives the model of a bucket; picklable, so it travels to the workers.
+class ModelLoader:
+    """Gives the parts of a model; picklable, so it travels to the workers.
 
     Parameters
     ----------
@@ -31,11 +32,20 @@ class ShardLoader:
     registry: str
     version: str
 
-    def __call__(self, bucket: int) -> ModelShard | None:
+    def shard(self, bucket: int) -> ModelShard | None:
         """Return the model of a bucket, None where it has none."""
-        return _load(self.registry, self.version, bucket)
+        return _shard(self.registry, self.version, bucket)
+
+    def population(self) -> Population | None:
+        """Return the model of sensors without one of their own, None where the version has none."""
+        return _population(self.registry, self.version)
 
 
 @lru_cache(maxsize=CACHED_SHARDS)
-def _load(registry: str, version: str, bucket: int) -> ModelShard | None:
+def _shard(registry: str, version: str, bucket: int) -> ModelShard | None:
     return Registry(Path(registry)).load_shard(version, bucket)
+
+
+@lru_cache(maxsize=1)
+def _population(registry: str, version: str) -> Population | None:
+    return Registry(Path(registry)).load_population(version)

@@ -17,7 +17,7 @@ from pyspark.sql import functions as f
 from pyspark.storagelevel import StorageLevel
 
 from detector.app.checkpoint import Checkpoint
-from detector.app.shards import ShardLoader
+from detector.app.shards import ModelLoader
 from detector.errors import ContractError
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
@@ -91,8 +91,15 @@ def scoring_spec(settings: Settings, model: Model, topics: list[str]) -> Scoring
         topics={topic_id(topic): topic for topic in topics},
         max_openings=settings.alerts.max_openings_per_bucket,
     )
-    loader = ShardLoader(str(Path(settings.model.registry).absolute()), model.version)
-    return ScoringSpec(settings.state.buckets, model.manifest.profile, loader, context, time.perf_counter)
+    loader = ModelLoader(str(Path(settings.model.registry).absolute()), model.version)
+    return ScoringSpec(
+        buckets=settings.state.buckets,
+        profile=model.manifest.profile,
+        load_shard=loader.shard,
+        alerts=context,
+        stopwatch=time.perf_counter,
+        load_population=loader.population,
+    )
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,15 @@ from detector.pipeline.schema import KEY_SEPARATOR
 from detector.pipeline.scoring import to_batch, with_bucket
 from detector.pipeline.windows import deduplicate, in_record_order, windows
 from detector.settings import Settings, config_digest, specs
-from models.artifact import Manifest, shard_to_bytes
+from models.artifact import Manifest, population_to_bytes, shard_to_bytes
 from models.errors import InsufficientDataError
 from models.features import WINDOW_FEATURES, History
+from models.population import PopulationSample, fit_population
 from models.profile import ScoringProfile
 from models.registry import Registry
-from models.training import BucketReport, TrainingConfig, require_trained, train_bucket
+from models.training import BucketReport, TrainingConfig, require_trained, sample_bucket, train_bucket
 
-FITTED: Final = f"{c.BUCKET} int, shard binary, report binary"
+FITTED: Final = f"{c.BUCKET} int, shard binary, report binary, sample binary"
 Say = Callable[[str], None]
 
 
@@ -84,7 +85,10 @@ def training_config(settings: Settings) -> TrainingConfig:
     """Return what determines a model besides its history."""
     model = settings.model
     profile = ScoringProfile(
-        false_alarm_rate=model.false_alarm_rate, close_ratio=model.close_ratio, quiet_windows=model.quiet_windows
+        false_alarm_rate=model.false_alarm_rate,
+        close_ratio=model.close_ratio,
+        quiet_windows=model.quiet_windows,
+        population=model.population,
     )
     return TrainingConfig(profile, model.fit_share, model.min_windows, model.seed)
 
@@ -166,7 +170,8 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
         draft = _draft(settings, config, wanted, reports, rejects)
         registry = Registry(Path(settings.model.registry))
         say("publishing the model")
-        version = registry.publish(draft, _shards(fitted))
+        population = _population(fitted, config) if config.profile.population else None
+        version = registry.publish(draft, _shards(fitted), population)
         return TrainingResult(
             version=version,
             digest=registry.manifest(version).digest,
@@ -195,17 +200,20 @@ def training_windows(
 
 
 def fit(history: DataFrame, settings: Settings, config: TrainingConfig) -> DataFrame:
-    """Fit every bucket on the executors; one row a bucket with its shard and report."""
+    """Fit every bucket on the executors; one row a bucket: its shard, report and share in the population."""
     slide_us = round(specs.windows(settings).slide_seconds * 1_000_000)
     needed = [c.BUCKET, c.ASSET_ID, c.SENSOR_ID, c.WINDOW_END, *WINDOW_FEATURES.names]
 
     def fit_bucket(key: tuple[int], frame: pd.DataFrame) -> pd.DataFrame:
         _, batch = to_batch(frame, slide_us)
-        shard, report = train_bucket(History.from_windows(batch), config)
+        past = History.from_windows(batch)
+        shard, report = train_bucket(past, config)
         stored = shard_to_bytes(shard, config.profile) if len(shard) else None
-        return pd.DataFrame({c.BUCKET: [key[0]], "shard": [stored], "report": [msgspec.json.encode(report)]})
+        sample = sample_bucket(past, config, buckets).to_bytes()
+        return pd.DataFrame([(key[0], stored, msgspec.json.encode(report), sample)], columns=columns)
 
-    bucketed = with_bucket(history, settings.state.buckets).select(*needed)
+    buckets, columns = settings.state.buckets, [c.BUCKET, "shard", "report", "sample"]
+    bucketed = with_bucket(history, buckets).select(*needed)
     return bucketed.groupBy(c.BUCKET).applyInPandas(fit_bucket, FITTED)
 
 
@@ -255,6 +263,12 @@ def _shards(fitted: DataFrame) -> Iterator[tuple[int, bytes]]:
     stored = fitted.where(f.col("shard").isNotNull()).select(c.BUCKET, "shard").orderBy(c.BUCKET)
     for row in stored.toLocalIterator():
         yield int(row[0]), bytes(row[1])
+
+
+def _population(fitted: DataFrame, config: TrainingConfig) -> bytes | None:
+    rows = fitted.select(c.BUCKET, "sample").orderBy(c.BUCKET).toLocalIterator()
+    population = fit_population((PopulationSample.from_bytes(bytes(row[1])) for row in rows), config.seed)
+    return population_to_bytes(population) if population else None
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -104,7 +104,7 @@ class ScoringFamilies:
             "Sensors that are followed, over the buckets heard from since the start.",
         )
         self.sensors_learning = _unknown(
-            registry, "sensors_learning", "Sensors that are followed and that the model cannot judge yet."
+            registry, "sensors_learning", "Sensors that are followed and have no model of their own yet."
         )
         self.incidents_open = _gauge(registry, "incidents_open", "Incidents that are open.", "severity")
         self.model_info = _gauge(

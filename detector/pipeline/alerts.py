@@ -8,6 +8,7 @@ Not here: when an incident opens or closes (``models.incidents``), the bytes on 
 
 from __future__ import annotations
 
+import bisect
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from detector.pipeline import columns as c
+from detector.pipeline.schema import KEY_SEPARATOR
+from models.assets import score_assets
 from models.ensemble import ScoredWindows
 from models.features import WINDOW_FEATURES
 from models.incidents import Transition
@@ -33,6 +36,7 @@ MAJOR_ABOVE: Final = 1.0  # score over the threshold: ten times rarer than what 
 CRITICAL_ABOVE: Final = 3.0  # a thousand times rarer
 
 _EVENTS: Final[Mapping[int, Event]] = {Transition.OPENED: "opened", Transition.RESOLVED: "resolved"}
+_AFTER_SEPARATOR: Final = chr(ord(KEY_SEPARATOR) + 1)
 DIGITS: Final = 6  # significant digits of what a model says; statistics keep all of theirs
 
 
@@ -135,7 +139,9 @@ def alert(
         },
         "deviated": WINDOW_FEATURES.names[scored.statistic[row]] if scored.statistic[row] >= 0 else None,
         "statistics": {name: _number(window[name]) for name in WINDOW_FEATURES.names},
-        "members": _members(row, scored, profile.members),
+        "members": _members(row, scored, profile.judges),
+        "learning": bool(scored.learning[row]),
+        "asset": _asset(row, scored, profile.threshold),
         "quality": {
             "duplicates_indicated": int(window[c.DUPLICATES]),
             "out_of_range": int(window[c.OUT_OF_RANGE]),
@@ -154,11 +160,11 @@ def summarise(built: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> summarise({"asset_id": "pump-3", "sensor_id": "temp", "event": "resolved", "severity": "minor", "unit": "degC",
-    ...            "deviated": None,
+    ...            "deviated": None, "learning": False,
     ...            "statistics": {"mean": 54.2}, "expected": {"value": 54.1, "lower": 50.0, "upper": 58.2}})
     'pump-3/temp is back to normal: mean 54.2 degC, expected 54.1 (50 to 58.2)'
     """
-    name = f"{built['asset_id']}/{built['sensor_id']}"
+    name = f"{built['asset_id']}/{built['sensor_id']}{' (learning)' if built['learning'] else ''}"
     statistics, expected = built["statistics"], built["expected"]
     unit = f" {built['unit']}" if built["unit"] else ""
     band = ""
@@ -182,6 +188,28 @@ def _members(row: int, scored: ScoredWindows, names: Sequence[str]) -> list[dict
         for name, tail, share in zip(names, scored.member_log_tails[row], scored.shares[row], strict=True)
     ]
     return sorted((m for m in members if m["score"] is not None), key=lambda member: -(member["share"] or 0.0))
+
+
+def _asset(row: int, scored: ScoredWindows, threshold: float) -> dict[str, Any]:
+    """Return the score of the asset in this window, over its sensors whose windows came in the same call.
+
+    An asset's sensors share a bucket, and there is one watermark: the windows of one index close together. Were they
+    ever spread over batches, a score would tell of those sensors only that came with this one.
+    """
+    # Windows are ordered by (index, key), and keys begin with the asset: its sensors stand together.
+    first, end = np.searchsorted(scored.index, [scored.index[row], scored.index[row] + 1])
+    keys = scored.keys[first:end].tolist()
+    asset = str(scored.keys[row]).partition(KEY_SEPARATOR)[0]
+    own = slice(
+        first + bisect.bisect_left(keys, asset + KEY_SEPARATOR),
+        first + bisect.bisect_left(keys, asset + _AFTER_SEPARATOR),
+    )
+    found = score_assets(scored.score[own], np.zeros(own.stop - own.start, np.int64), threshold)
+    return {
+        "score": _rounded(found.score[0]),
+        "sensors": int(found.sensors[0]),
+        "deviating": int(found.deviating[0]),
+    }
 
 
 def _source(window: pd.Series, topics: Mapping[int, str]) -> dict[str, Any]:

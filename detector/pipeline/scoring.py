@@ -24,10 +24,15 @@ from detector.pipeline.alerts import SEVERITIES, AlertContext, alert, choose, se
 from detector.pipeline.encode import BucketSummary, alert_key, alert_value, summary_value
 from models.ensemble import ModelShard, score_windows
 from models.features import WINDOW_FEATURES, WindowBatch
+from models.population import Population
 from models.profile import HISTORY_LAGS, ScoringProfile
 from models.state import NEVER, BucketState
 
 STATE_SCHEMA: Final = "block binary"
+
+
+def _nobody() -> None:
+    """There is no model of the population."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class ScoringSpec:
         What is the same for all alerts.
     stopwatch : callable
         Monotonic seconds, for the summary's duration; results do not depend on it.
+    load_population : callable
+        Gives the model of sensors that no shard knows, None where there is none; as `load_shard`.
     """
 
     buckets: int
@@ -53,6 +60,7 @@ class ScoringSpec:
     load_shard: Callable[[int], ModelShard | None]
     alerts: AlertContext
     stopwatch: Callable[[], float]
+    load_population: Callable[[], Population | None] = _nobody
 
 
 def with_bucket(windows: DataFrame, buckets: int) -> DataFrame:
@@ -137,9 +145,9 @@ def score_bucket(
     """
     ordered, batch = to_batch(windows, spec.alerts.slide_us)
     block = BucketState.empty(HISTORY_LAGS) if state is None else BucketState.from_bytes(state)
-    shard = spec.load_shard(bucket)
+    shard, population = spec.load_shard(bucket), spec.load_population()
     started = spec.stopwatch()
-    scored = score_windows(shard, block, batch, spec.profile)
+    scored = score_windows(shard, block, batch, spec.profile, population)
     seconds = spec.stopwatch() - started
     chosen, held_back = choose(scored, spec.alerts.max_openings)
     built = [alert(row, scored, ordered, spec.profile, spec.alerts) for row in chosen]

@@ -19,7 +19,7 @@ REDACTED = "**********"
 # Names of Spark settings whose values are secrets, after Spark's own spark.redaction.regex.
 _SECRET_CONF = re.compile(r"(?i)secret|password|passphrase|token|credential|access[.]?key|jaas|sasl")
 # Settings of the model section that decide scores and incidents; where the model lies does not.
-_MODEL_PROFILE = {"false_alarm_rate", "fit_share", "min_windows", "close_ratio", "quiet_windows", "seed"}
+_MODEL_PROFILE = {"false_alarm_rate", "fit_share", "min_windows", "close_ratio", "quiet_windows", "population", "seed"}
 
 
 def effective(settings: Settings) -> dict[str, Any]:

@@ -111,6 +111,10 @@ class ModelSettings(Section):
     quiet_windows: int = Field(
         default=3, ge=1, le=100_000, description="Quiet windows in a row that close an incident."
     )
+    population: bool = Field(
+        default=True,
+        description="Judge sensors without a model of their own by the model of all sensors together.",
+    )
     seed: int = Field(default=0, ge=0, le=2**32 - 1, description="Seed of everything random in training.")
 
 

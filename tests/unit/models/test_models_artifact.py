@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.artifact import Manifest, ShardEntry, describe_shard, shard_from_bytes, shard_to_bytes
+from models.artifact import FORMAT_VERSION, Manifest, ShardEntry, describe_shard, shard_from_bytes, shard_to_bytes
 from models.encoding import canonical_json, pack, sha256, unpack
 from models.errors import ArtifactCorruptError, ArtifactIncompatibleError
 from models.profile import ScoringProfile
@@ -72,8 +72,8 @@ def test_a_shard_of_another_profile_is_refused_before_it_serves() -> None:
 
 
 def test_a_shard_whose_arrays_have_another_shape_is_refused() -> None:
-    attributes, arrays = unpack(DATA, "shard", 1, "shard")
-    data = pack("shard", 1, attributes, {**arrays, "level/scale": np.zeros((SENSORS, 3))})
+    attributes, arrays = unpack(DATA, "shard", FORMAT_VERSION, "shard")
+    data = pack("shard", FORMAT_VERSION, attributes, {**arrays, "level/scale": np.zeros((SENSORS, 3))})
 
     with pytest.raises(ArtifactCorruptError, match="level/scale"):
         shard_from_bytes(data, describe_shard(data, "shard"), PROFILE, "shard")
@@ -133,7 +133,7 @@ def test_bytes_that_are_no_manifest_are_corrupt(data: bytes) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format_version": 2},
+        {"format_version": FORMAT_VERSION + 1},
         {"features": {"names": ["mean"], "digest": "0" * 64}},
         {"profile": {**PROFILE.to_json(), "members": ["oracle"]}},
     ],

@@ -65,10 +65,12 @@ def test_a_spike_opens_an_incident_of_its_sensor_alone(shard: ModelShard) -> Non
 
 
 def test_the_shares_of_the_members_sum_to_one(shard: ModelShard) -> None:
-    np.testing.assert_allclose(score_live(shard).shares.sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.nansum(score_live(shard).shares, axis=1), 1.0)
 
 
-def test_sensors_without_a_model_are_learning_and_have_no_score(shard: ModelShard) -> None:
+def test_sensors_without_a_model_are_learning_and_have_no_score_where_the_population_has_none_either(
+    shard: ModelShard,
+) -> None:
     keys = np.array(["a new one", sensor_keys(1)[0]], object)
     batch = WindowBatch(keys, np.full(2, TRAINED), features_of(MEANS[[0, 0], TRAINED]))
 
@@ -118,7 +120,7 @@ def test_an_empty_batch_gives_an_empty_result(shard: ModelShard) -> None:
     scored = score_windows(shard, warm_state(shard), empty, PROFILE)
 
     assert len(scored.keys) == 0
-    assert scored.shares.shape == (0, len(PROFILE.members))
+    assert scored.shares.shape == (0, len(PROFILE.judges))
 
 
 def test_a_shard_without_a_member_of_the_profile_is_refused(shard: ModelShard) -> None:

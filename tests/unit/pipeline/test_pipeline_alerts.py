@@ -27,7 +27,7 @@ from tests.unit.pipeline.closed_windows import CONTEXT, FIRST_INDEX, PROFILE, cl
 
 FRAME = closed_windows(np.array([[50.0, 51.0, 90.0, 50.5]]))
 OPENED, RESOLVED = 2, 3  # rows of FRAME
-MEMBERS = len(PROFILE.members)
+MEMBERS = len(PROFILE.judges)
 INCIDENT_ID = "ae220b61-72bc-594f-bf41-ca175d2c94d2"
 ALERT_ID = "e7a43c25-cf43-56bd-8282-d4f61513f81f"
 
@@ -169,9 +169,9 @@ def test_members_stand_with_the_largest_share_first_and_without_those_that_did_n
     tails[:, -1] = np.nan
     partial = built(member_log_tails=tails)["members"]
 
-    assert [member["name"] for member in full] == list(reversed(PROFILE.members))
+    assert [member["name"] for member in full] == list(reversed(PROFILE.judges))
     assert sum(member["share"] for member in full) == pytest.approx(1.0)
-    assert [member["name"] for member in partial] == list(reversed(PROFILE.members[:-1]))
+    assert [member["name"] for member in partial] == list(reversed(PROFILE.judges[:-1]))
 
 
 def test_a_topic_that_is_not_configured_any_more_is_named_by_its_code():
@@ -203,6 +203,7 @@ BASE = {
     "severity": "minor",
     "unit": "degC",
     "deviated": "mean",
+    "learning": False,
     "statistics": {"count": 10.0, "mean": 56.0, "std": 0.5, "max": 70.0, "slope": 0.25},
     "expected": {"value": 54.0, "lower": 53.0, "upper": 55.0},
 }
@@ -220,6 +221,10 @@ BASE = {
         (
             {"statistics": {"mean": 53.25}, "unit": None},
             "pump-3/temp is below what is normal: mean 53.25, expected 54 (53 to 55)",
+        ),
+        (
+            {"learning": True},
+            "pump-3/temp (learning) is above what is normal: mean 56 degC, expected 54 (53 to 55)",
         ),
         (
             {"event": "resolved"},
