@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import MAX_RAW, scale_floor
-from models.calibration import TailModel, calibrate
+from models.calibration import MIN_SCALE, OUTLYING, SURVIVAL, TailModel, calibrate
 from models.detectors.isolation_forest import POINTS_PER_TREE, IsolationForest, fit_isolation_forest
 from models.detectors.level import MAD_TO_SIGMA
 from models.encoding import pack, unpack
@@ -35,6 +35,9 @@ SAMPLE_WINDOWS = 131_072
 MIN_CALIBRATION = 256
 
 _KIND, _VERSION = "sample", 1
+# Windows of either kind that a drawn sensor gives, at least: its upper tenth is then more than a handful.
+WINDOWS_PER_SENSOR = 64
+
 # Smallest deviation within a window in units of the spread of the last means: a stuck sensor has none at all.
 _LEAST_NOISE = 1e-3
 _MEAN, _STD, _MIN, _MAX, _FIRST, _LAST, _COUNT = (
@@ -72,20 +75,29 @@ class Relative:
 
 @dataclass(frozen=True)
 class PopulationSample:
-    """What one bucket contributes: points (n, 6) to fit on, and later points (m, 6) to calibrate on."""
+    """What one bucket contributes.
+
+    Attributes
+    ----------
+    fit, calibration : ndarray of float64, shapes (n, 6) and (m, 6)
+        Points to fit on, and later points to calibrate on.
+    origin : ndarray of int64, shape (m,)
+        Number of the sensor, within the bucket, of each point to calibrate on.
+    """
 
     fit: FloatArray
     calibration: FloatArray
+    origin: IntArray
 
     def to_bytes(self) -> bytes:
         """Return the sample's bytes, for the way from where it is drawn to where it is fitted."""
-        return pack(_KIND, _VERSION, {}, {"fit": self.fit, "calibration": self.calibration})
+        return pack(_KIND, _VERSION, {}, vars(self))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> PopulationSample:
         """Undo `to_bytes`; errors as `models.encoding.unpack`."""
         _, arrays = unpack(data, _KIND, _VERSION, "sample of a bucket")
-        return cls(arrays["fit"], arrays["calibration"])
+        return cls(**arrays)
 
 
 @dataclass(frozen=True)
@@ -235,19 +247,24 @@ def sample_windows(history: History, in_fit: BoolArray, most: int, seed: int) ->
     means = np.where(np.isfinite(means), means, np.nan)
     before = np.cumsum(np.isfinite(means), axis=1) - np.isfinite(means)
     eligible = history.observed & (before >= MIN_PAST)
+    # Enough windows of each of some sensors, rather than one of each: how a sensor's own scores spread must be seen.
+    sensors = np.sort(rng.permutation(len(means))[: max(1, most // WINDOWS_PER_SENSOR)])
+    each = most // max(1, len(sensors))
 
-    def draw(part: BoolArray) -> FloatArray:
-        cells = np.flatnonzero(part)
-        cells = np.sort(rng.choice(cells, min(most, len(cells)), replace=False))
-        sensor, step = np.divmod(cells, part.shape[1])
+    def draw(part: BoolArray) -> tuple[FloatArray, IntArray]:
+        steps = [np.flatnonzero(part[sensor]) for sensor in sensors]
+        steps = [np.sort(rng.choice(own, min(each, len(own)), replace=False)) for own in steps]
+        sensor = np.repeat(sensors, [len(own) for own in steps])
+        step = np.concatenate([np.empty(0, np.int64), *steps])
         past = step[:, None] + np.arange(-POPULATION_LAGS, 0)
         lags = np.where(past >= 0, means[sensor[:, None], np.maximum(past, 0)], np.nan)
-        length = rng.integers(MIN_PAST, POPULATION_LAGS, len(cells), endpoint=True)
+        length = rng.integers(MIN_PAST, POPULATION_LAGS, len(step), endpoint=True)
         lags[np.arange(POPULATION_LAGS) < POPULATION_LAGS - length[:, None]] = np.nan
         relative = relative_to_past(history.features[sensor, step], lags)
-        return relative.points[relative.usable]
+        return relative.points[relative.usable], sensor[relative.usable]
 
-    return PopulationSample(draw(eligible & in_fit), draw(eligible & ~in_fit))
+    fit, _ = draw(eligible & in_fit)
+    return PopulationSample(fit, *draw(eligible & ~in_fit))
 
 
 def fit_population(samples: Iterable[PopulationSample], seed: int) -> Population | None:
@@ -263,17 +280,37 @@ def fit_population(samples: Iterable[PopulationSample], seed: int) -> Population
     parts = list(samples)
     fit = np.concatenate([part.fit for part in parts]) if parts else np.empty((0, len(RELATIVE)))
     later = np.concatenate([part.calibration for part in parts]) if parts else fit
+    number = np.concatenate([np.full(len(part.origin), i) for i, part in enumerate(parts)]) if parts else np.empty(0)
     if len(fit) < POINTS_PER_TREE or len(later) < MIN_CALIBRATION:
         return None
     usual = np.median(fit, axis=0)
     width = MAD_TO_SIGMA * np.median(np.abs(fit - usual), axis=0)
     members = PopulationMembers(fit_isolation_forest(np.arcsinh(fit), seed), usual, np.where(width > 0, width, 1.0))
     raw = members.raw(later)
+    origin = np.concatenate([part.origin for part in parts])
+    steady = _steady(raw[-1], np.unique(np.stack([number, origin]), axis=1, return_inverse=True)[1])
+    raw, later = raw[:, steady], later[steady]
     tails = [calibrate(each[None, :]) for each in raw]
     together = np.max([_log_tail(tail, 0, each) for tail, each in zip(tails, raw, strict=True)], axis=0)
     distance = np.abs(later[:, RELATIVE.index("level")])
     tails += [calibrate(each[None, :]) for each in (together, distance)]
     return Population(members, TailModel(*(np.concatenate(part) for part in zip(*map(_parts, tails), strict=True))))
+
+
+def _steady(raw: FloatArray, sensor: IntArray) -> BoolArray:
+    """Whether each score is of a sensor whose highest scores are not out of all proportion, shape (n,).
+
+    A machine that is switched on twice a month would otherwise deafen the population: its tail says that anything can
+    happen. The rule is that of the pool of a bucket (``calibration``).
+    """
+    count = np.bincount(sensor)
+    ratio = np.full(len(count), np.nan)
+    for number in np.flatnonzero(count >= WINDOWS_PER_SENSOR // 2):
+        own = raw[sensor == number]
+        middle, high = np.quantile(own, [0.5, 1.0 - SURVIVAL[-1]])
+        ratio[number] = (own[own > high] - high).sum() / max(1, (own > high).sum()) / max(high - middle, MIN_SCALE)
+    usual = np.nanmedian(ratio) if np.isfinite(ratio).any() else np.inf
+    return np.asarray(~(ratio > OUTLYING * usual)[sensor])
 
 
 def _parts(tail: TailModel) -> tuple[NDArray[np.float32], ...]:

@@ -172,6 +172,19 @@ def test_a_sample_survives_its_way_to_the_driver() -> None:
 
     np.testing.assert_array_equal(back.fit, sample.fit)
     np.testing.assert_array_equal(back.calibration, sample.calibration)
+    np.testing.assert_array_equal(back.origin, sample.origin)
+
+
+def test_a_machine_that_is_switched_on_now_and_then_does_not_deafen_the_population() -> None:
+    means, spread = machines(SENSORS, STEPS, 1)
+    means[0], spread[0] = 0.0, 0.0  # off, and on for four windows at a time
+    for start in range(30, STEPS, 90):
+        means[0, start : start + 4] = 500.0
+
+    population = fit_population([sample_bucket(history_of(means, spread), CONFIG, 1)], CONFIG.seed)
+
+    assert population is not None
+    np.testing.assert_allclose(population.tails.quantile(0.001), POPULATION_MODEL.tails.quantile(0.001), rtol=0.5)
 
 
 def test_a_stored_population_comes_back_as_it_was() -> None:
