@@ -7,32 +7,40 @@ Not here: what is done with labels (``judge``).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import pandas as pd
 
 from detector.app.demo.play import WARM_UP_WINDOWS, Event, Message, Play, Tick, iso
+from detector.app.series import (
+    LABEL_COLUMNS,
+    LABELS,
+    MANIFEST,
+    US,
+    Entity,
+    choose,
+    clock_of,
+    entities,
+    microseconds,
+    read_manifest,
+    read_series,
+    read_table,
+    record,
+    runs,
+)
 from detector.errors import ConfigError
 
-MANIFEST: Final = "manifest.csv"
-LABELS: Final = "labels.csv.gz"
-MANIFEST_COLUMNS: Final = ("entity", "path", "train_timestamps", "step_seconds")
-SERIES_COLUMNS: Final = ("timestamp", "sensor_id", "value")
-LABEL_COLUMNS: Final = ("entity", "timestamp", "label")
 LIVE_REAL_SECONDS: Final = 30.0  # what the live part takes unless a speed is given
 LEAST_WINDOWS: Final = 64  # of history; fewer leave no tail to calibrate (models.training)
 USUAL_WINDOWS: Final = 128  # the default of model.min_windows
-SHOWN_NAMES: Final = 5
 
 
 @dataclass(frozen=True)
-class Series:
-    """One entity.
+class History:
+    """One entity, as it is played.
 
     Attributes
     ----------
@@ -55,15 +63,15 @@ class Series:
     live_from: float
 
 
-def replay_play(data: Path, entities: tuple[str, ...], speed: float | None) -> Play:
+def replay_play(data: Path, names: tuple[str, ...], speed: float | None) -> Play:
     """Return real series as a play.
 
     Parameters
     ----------
     data : Path
         The directory.
-    entities : tuple of str
-        Which; empty is the first of the manifest.
+    names : tuple of str
+        Which entities; empty is the first of the manifest.
     speed : float or None
         None lets the live part take `LIVE_REAL_SECONDS`.
 
@@ -72,9 +80,9 @@ def replay_play(data: Path, entities: tuple[str, ...], speed: float | None) -> P
     ConfigError
         If the directory is not of that form, an entity is unknown or too short, or steps differ.
     """
-    manifest = _read(data / MANIFEST, MANIFEST_COLUMNS, "series to replay are described there")
-    chosen = _choose(manifest, entities or (str(manifest["entity"].iloc[0]),), data)
-    series = [_series(data, row) for row in chosen]
+    manifest = read_manifest(data)
+    chosen = choose(manifest, "entity", names or (str(manifest["entity"].iloc[0]),), data / MANIFEST)
+    series = [_history(entity) for entity in entities(chosen, data)]
     step = _common_step(series)
     live_from = max(each.live_from for each in series)
     # Several entities play at once: their own times may be years apart, and one stream has one watermark.
@@ -106,56 +114,20 @@ def replay_play(data: Path, entities: tuple[str, ...], speed: float | None) -> P
     )
 
 
-def _read(path: Path, columns: tuple[str, ...], purpose: str) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(("entity", "path", "sensor_id", "timestamp"), str))
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; {purpose}. Correct --data or add the file") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); {purpose}") from error
-    absent = [name for name in columns if name not in frame.columns]
-    if absent:
-        raise ConfigError(f"{path} has no column {', '.join(absent)}; it needs {', '.join(columns)}")
-    if frame.empty:
-        raise ConfigError(f"{path} has no rows; {purpose}")
-    return frame
-
-
-def _choose(manifest: pd.DataFrame, entities: tuple[str, ...], data: Path) -> list[pd.Series]:
-    known = manifest["entity"].tolist()
-    for entity in entities:
-        if entity not in known:
-            near = difflib.get_close_matches(entity, known, SHOWN_NAMES, 0.4) or known[:SHOWN_NAMES]
-            raise ConfigError(f"{data / MANIFEST} has no entity {entity!r}; near it are: {', '.join(near)}")
-    return [manifest.iloc[known.index(entity)] for entity in dict.fromkeys(entities)]
-
-
-def _series(data: Path, row: pd.Series) -> Series:
-    path = data / str(row["path"])
-    rows = _read(path, SERIES_COLUMNS, f"{MANIFEST} names it for {row['entity']}")
-    try:
-        train, step = int(row["train_timestamps"]), float(row["step_seconds"])
-        rows["time"] = _times(rows["timestamp"])
-        rows["value"] = pd.to_numeric(rows["value"])
-    except ValueError as error:
+def _history(entity: Entity) -> History:
+    series = read_series(entity)
+    times = clock_of(series.rows).us
+    if not LEAST_WINDOWS <= entity.train < len(times):
         raise ConfigError(
-            f"{path} or its row in {MANIFEST} holds something that is no number or time: {error}"
-        ) from error
-    rows = rows.dropna(subset=["value"]).sort_values("time", kind="stable")
-    times = rows["time"].unique()
-    if train < LEAST_WINDOWS or train >= len(times):
-        raise ConfigError(
-            f"{row['entity']} has {len(times)} timestamps, {train} of them to train on; it needs at least "
+            f"{entity.name} has {len(times)} timestamps, {entity.train} of them to train on; it needs at least "
             f"{LEAST_WINDOWS} to train on and one more. Choose another --entity"
         )
-    return Series(str(row["entity"]), step, train, rows[["time", "sensor_id", "value"]], float(times[train]))
+    rows = series.rows.dropna(subset=["value"])
+    rows = rows.assign(time=rows["us"] / US)[["time", "sensor_id", "value"]]
+    return History(entity.name, entity.step_seconds, entity.train, rows, float(times[entity.train]) / US)
 
 
-def _times(stamps: pd.Series) -> pd.Series:
-    return pd.to_datetime(stamps, utc=True, format="ISO8601").map(pd.Timestamp.timestamp)
-
-
-def _common_step(series: list[Series]) -> float:
+def _common_step(series: list[History]) -> float:
     steps = {each.entity: each.step_seconds for each in series}
     if len(set(steps.values())) > 1:
         listed = ", ".join(f"{entity} {step:g} s" for entity, step in steps.items())
@@ -165,15 +137,14 @@ def _common_step(series: list[Series]) -> float:
     return series[0].step_seconds
 
 
-def _as_records(series: Series, shift: float) -> pd.DataFrame:
+def _as_records(series: History, shift: float) -> pd.DataFrame:
     """Return columns time, key (``entity/sensor``), asset_id, sensor_id, value."""
-    sensors = series.rows["sensor_id"].str.removeprefix(f"{series.entity}/")
     return pd.DataFrame(
         {
             "time": series.rows["time"] + shift,
-            "key": series.entity + "/" + sensors,
+            "key": series.entity + "/" + series.rows["sensor_id"],
             "asset_id": series.entity,
-            "sensor_id": sensors,
+            "sensor_id": series.rows["sensor_id"],
             "value": series.rows["value"],
         }
     )
@@ -197,26 +168,23 @@ def _fields(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, float]]:
 
 
 def _message(stamp: str, key: str, asset_id: str, sensor_id: str, value: float) -> Message:
-    record = {"asset_id": asset_id, "sensor_id": sensor_id, "timestamp": stamp, "value": value}
-    return Message(key.encode(), msgspec.json.encode(record))
+    return Message(key.encode(), record(asset_id, sensor_id, stamp, value))
 
 
-def _events(path: Path, series: list[Series], shifts: dict[str, float], step: float) -> tuple[Event, ...]:
+def _events(path: Path, series: list[History], shifts: dict[str, float], step: float) -> tuple[Event, ...]:
     """Join labelled timestamps that follow each other to events, the live part of them."""
-    labels = _read(path, LABEL_COLUMNS, "labels of the series stand there")
+    labels = read_table(path, LABEL_COLUMNS, "labels of the series stand there")
     found: list[Event] = []
     for each in series:
         own = labels[labels["entity"] == each.entity].sort_values("timestamp")
-        times, shift = _times(own["timestamp"]), shifts[each.entity]
-        run = own["label"].ne(own["label"].shift()).cumsum()
-        marked = (own["label"] == 1) & (times >= each.live_from)
-        for _, stretch in times[marked].groupby(run[marked]):
-            start, end = float(stretch.iloc[0]) + shift, float(stretch.iloc[-1]) + step + shift
+        times, shift = microseconds(own["timestamp"]) / US, shifts[each.entity]
+        for first, last in runs((own["label"] == 1) & (times >= each.live_from)):
+            start, end = float(times[first]) + shift, float(times[last]) + step + shift
             found.append(Event("labelled", each.entity, None, start, end))
     return tuple(sorted(found, key=lambda event: event.start))
 
 
-def _notes(series: list[Series], shifts: dict[str, float], *, labeled: bool) -> tuple[str, ...]:
+def _notes(series: list[History], shifts: dict[str, float], *, labeled: bool) -> tuple[str, ...]:
     trained = ", ".join(str(each.train) for each in series)
     notes = [f"History is the first {trained} timestamps, one window each; labels are not used in training."]
     notes += [

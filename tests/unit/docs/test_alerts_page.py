@@ -47,7 +47,7 @@ def test_every_part_of_a_nested_field_has_its_row(alert, part):
     assert sorted(first_cells(table)) == sorted(alert[part])
 
 
-@pytest.mark.parametrize("part", ["window", "expected", "source", "model"])
+@pytest.mark.parametrize("part", ["window", "expected", "asset", "source", "model"])
 def test_every_part_of_a_small_nested_field_is_named(alert, part):
     assert all(f"`{name}`" in VALUE for name in alert[part])
 
@@ -76,5 +76,5 @@ def test_the_example_of_the_readme_has_the_fields_of_an_alert(alert):
     example = json.loads(blocks(README, "json")[1])
     assert set(example) < set(alert)
     assert list(example) == [name for name in alert if name in example]
-    for part in ("window", "expected", "source", "model"):
+    for part in ("window", "expected", "asset", "source", "model"):
         assert set(example.get(part, {})) <= set(alert[part])
