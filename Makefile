@@ -1,11 +1,13 @@
 # Every target does its own set-up first, and set-up that is done is not done again.
-# Options: PYTHON=python3.12 (any 3.11 or newer), ARGS="..." for demo, test and lock (--upgrade).
+# Options: PYTHON=python3.12 (any 3.11 or newer), ARGS="..." for demo, bench, quality, test and lock (--upgrade).
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+DATA ?= ../shared/quality/dev
+OUT ?= build/quality
 LOCKS := requirements-build.lock requirements-dev.lock
 # Named by content, not by time: a fresh checkout of the same locks installs nothing.
 INSTALLED := $(VENV)/.installed-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | tr -d ' ')
@@ -14,7 +16,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format lock clean java-and-jars
+.PHONY: help setup demo bench quality test image check lint format lock clean java-and-jars
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -24,8 +26,20 @@ setup: $(INSTALLED) java-and-jars ## install everything the other targets need
 demo: setup ## run the demonstration: broker, history, training, live stream, alerts
 	@$(BIN)/tidemark demo $(ARGS)
 
+bench: setup ## measure throughput, stages, scale and latency (ARGS="--quick": whether it works)
+	@$(BIN)/python -m bench $(ARGS)
+
+quality: setup ## judge labelled series: DATA=their directory, OUT=where scores and incidents go
+	@test -f $(DATA)/manifest.csv || { \
+		echo "$(DATA) holds no series; name a directory with manifest.csv: make quality DATA=DIRECTORY" >&2; exit 78; }
+	@$(BIN)/tidemark evaluate $(DATA) --out $(OUT) $(ARGS)
+	@test ! -f $(DATA)/../score.py || $(BIN)/python $(DATA)/../score.py $(DATA) $(OUT)
+
 test: setup ## run all tests, with a real broker and Spark
 	@$(BIN)/python -m pytest $(ARGS)
+
+image: $(INSTALLED) ## build the image and run it as deploy/compose.yaml says
+	@.ci/image $(ARGS)
 
 check: lint ## lint, types, import contract and the tests that need no Java, under a minute
 	@$(BIN)/python -m pytest tests/unit tests/contract
