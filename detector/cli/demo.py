@@ -33,9 +33,23 @@ def demo(
         Path | None,
         typer.Option(help="Keep model, checkpoint, logs and Kafka's data in this new directory.", metavar="DIR"),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Stay up after the verdict, with live data, until Ctrl-C; say what to try.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw the live view and the verdict into this file (SVG).", metavar="FILE.svg")
+    ] = None,
 ) -> None:
     """See it work: broker, history, training, live records with faults, alerts, and a table of what was found."""
     from detector.app.demo import DemoSpec, run_demo
 
-    spec = DemoSpec(data=data, entities=tuple(entity or ()), speed=speed, seed=seed, keep_files=keep_files)
+    spec = DemoSpec(
+        data=data,
+        entities=tuple(entity or ()),
+        speed=speed,
+        seed=seed,
+        keep_files=keep_files,
+        keep=keep,
+        picture=picture,
+    )
     run_demo(spec, out)

@@ -6,9 +6,11 @@ Not here: what is sent (``play``).
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from confluent_kafka import KafkaError, Producer
@@ -90,30 +92,31 @@ class LiveFeed:
     sender : Sender
         Used by the thread alone from `start` on.
     play : Play
-        Ticks before its `live_from` are sent by `warm_up`, the others at its speed.
+        Ticks before its `live_from` are sent by `warm_up`, the others at its speed; what comes after it at the
+        clock's.
+    on_sent : callable
+        Told of every tick that was sent, on the thread that sends.
 
     Attributes
     ----------
-    position : float
-        Event time of the newest tick sent.
     failure : Exception or None
         What ended the thread early.
     seconds : float
-        How long it played, once it has ended.
+        How long the live part played, once it has ended.
     """
 
-    def __init__(self, sender: Sender, play: Play) -> None:
+    def __init__(self, sender: Sender, play: Play, on_sent: Callable[[Tick], None] = lambda _: None) -> None:
         self.sender = sender
-        self.position = play.live_from
         self.failure: Exception | None = None
         self.seconds = 0.0
         self._play = play
+        self._on_sent = on_sent
         self._ticks = play.live()
         self._ahead: list[Tick] = []
         self._times: list[float] = []
         self._sent: list[float] = []
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="live-feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(self._live,), name="live-feed", daemon=True)
 
     def warm_up(self) -> int:
         """Send what lies before the live part; return how many records that are."""
@@ -121,12 +124,19 @@ class LiveFeed:
             if tick.time >= self._play.live_from:
                 self._ahead.append(tick)
                 break
-            self.sender.send(tick)
+            self._send(tick)
         self.sender.flush()
         return self.sender.records
 
     def start(self) -> None:
         """Begin to play."""
+        self._thread.start()
+
+    def go_on(self) -> None:
+        """Play what comes after the live part, which has ended; without end, or nothing where the play has none."""
+        self.stop()
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, args=(self._after,), name="feed", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -140,23 +150,40 @@ class LiveFeed:
         """Whether everything has been sent."""
         return not self._thread.is_alive()
 
+    def check(self) -> None:
+        """Raise what ended the thread early."""
+        if self.failure is not None:
+            raise self.failure
+
     def sent_at(self, event_time: float) -> float:
         """Return when (`time.time`) the first tick at or after an event time was sent; infinite if none was."""
         at = bisect.bisect_left(self._times, event_time)
         return self._sent[at] if at < len(self._sent) else math.inf
 
-    def _run(self) -> None:
-        start = time.monotonic()
+    def _run(self, part: Callable[[], None]) -> None:
         try:
-            for tick in (*self._ahead, *self._ticks):
-                due = start + (tick.time - self._play.live_from) / self._play.speed
-                if self._stopping.wait(max(0.0, due - time.monotonic())):
-                    break
-                self._sent.append(time.time())
-                self._times.append(tick.time)
-                self.sender.send(tick)
-                self.position = tick.time
+            part()
             self.sender.flush()
         except Exception as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self.failure = error
+
+    def _live(self) -> None:
+        start = time.monotonic()
+        for tick in itertools.chain(self._ahead, self._ticks):
+            due = start + (tick.time - self._play.live_from) / self._play.speed
+            if self._stopping.wait(max(0.0, due - time.monotonic())):
+                break
+            self._sent.append(time.time())
+            self._times.append(tick.time)
+            self._send(tick)
         self.seconds = time.monotonic() - start
+
+    def _after(self) -> None:
+        for tick in self._play.after() if self._play.after is not None else ():
+            if self._stopping.wait(max(0.0, tick.time - time.time())):
+                break
+            self._send(tick)
+
+    def _send(self, tick: Tick) -> None:
+        self.sender.send(tick)
+        self._on_sent(tick)

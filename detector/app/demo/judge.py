@@ -33,6 +33,11 @@ class Received:
         return bool(self.alert["event"] == "opened")
 
     @property
+    def name(self) -> str:
+        """``asset/sensor``."""
+        return f"{self.alert['asset_id']}/{self.alert['sensor_id']}"
+
+    @property
     def window(self) -> tuple[float, float]:
         """Start and end of its window, epoch seconds."""
         return epoch(self.alert["window"]["start"]), epoch(self.alert["window"]["end"])
@@ -50,6 +55,8 @@ class Verdict:
         Incidents that were opened by a window that overlaps it; 0 is a miss.
     alerts : int
         All alerts of these incidents.
+    first : Received or None
+        The opening that the earliest of these windows brought.
     event_delay : float or None
         Seconds of event time from its start to the end of the first such window.
     real_delay : float or None
@@ -59,6 +66,7 @@ class Verdict:
     event: Event
     openings: int
     alerts: int
+    first: Received | None = None
     event_delay: float | None = None
     real_delay: float | None = None
 
@@ -107,6 +115,7 @@ def _verdict(
         event=event,
         openings=len(own),
         alerts=sum(each.alert["incident_id"] in incidents for each in received),
+        first=first,
         event_delay=first.window[1] - event.start,
         real_delay=first.at - sent_at(event.start),
     )

@@ -1,6 +1,6 @@
 """What a demonstration plays: its records in order of event time, and the events that are known to be in them.
 
-Not here: where they come from (``made``, ``replay``), sending them (``feed``).
+Not here: where they come from (``plant``, ``replay``), sending them (``feed``).
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from detector.app.plant import Sensor
 
 # Windows of history that the live topic begins with: members that look back see what came before, as they would in
 # a running plant. Twice what the longest-looking member needs, so that gaps in a series do not matter.
@@ -24,15 +26,19 @@ class DemoSpec:
     Parameters
     ----------
     data : Path or None
-        Directory of real series; None makes the data.
+        Directory of real series; None plays the simulated plant.
     entities : tuple of str
         With `data`: which series; empty is the first of the manifest.
     speed : float or None
         Event time over real time, at least 1; None chooses one that fits the data.
     seed : int
-        Of the made data.
+        Of the plant.
     keep_files : Path or None
         New or empty directory for everything that is written; None is a temporary one, removed at the end.
+    keep : bool
+        Stay up after the verdict, until Ctrl-C.
+    picture : Path or None
+        SVG file to draw what was shown into.
     """
 
     data: Path | None = None
@@ -40,6 +46,8 @@ class DemoSpec:
     speed: float | None = None
     seed: int = 1
     keep_files: Path | None = None
+    keep: bool = False
+    picture: Path | None = None
 
 
 class Message(NamedTuple):
@@ -109,6 +117,11 @@ class Play:
         Live records that cannot be decoded, on purpose.
     events : tuple of Event or None
         None where the data say nothing about them.
+    after : callable or None
+        Ticks that go on from `live_to`, each at its own event time, for ever; None where the data end.
+        The first ones lie in the past.
+    sensors : tuple of Sensor
+        Units and descriptions; empty where nothing is known of them.
     """
 
     title: str
@@ -123,6 +136,8 @@ class Play:
     live_to: float
     broken: int
     events: tuple[Event, ...] | None
+    after: Callable[[], Iterator[Tick]] | None = None
+    sensors: tuple[Sensor, ...] = ()
 
 
 def iso(time: float) -> str:

@@ -1,20 +1,19 @@
-"""The end of a demonstration: what was found, what was not, and where everything is.
+"""The end of a demonstration: what was found, what was not, and the figures.
 
-Not here: matching alerts to events (``judge``), tables and colours (``view``).
+Not here: matching alerts to events (``judge``), tables and colours (``view``), what to look at next (``next_steps``).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from detector.app.demo.judge import Judgement, judge
 from detector.app.demo.live import Played
-from detector.app.demo.play import BROKER_DIRECTORY, Play
-from detector.app.demo.view import Screen, seconds
+from detector.app.demo.play import Play
+from detector.app.demo.tables import seconds
+from detector.app.demo.view import Screen
 from detector.settings import Settings
 
 
-def report(play: Play, played: Played, settings: Settings, kept: Path | None, screen: Screen) -> None:
+def report(play: Play, played: Played, settings: Settings, began: float, screen: Screen) -> None:
     """Show the verdict and the figures.
 
     Parameters
@@ -22,27 +21,28 @@ def report(play: Play, played: Played, settings: Settings, kept: Path | None, sc
     play, played : Play, Played
         What was played and what came of it.
     settings : Settings
-        Names of topics, places of model and checkpoint.
-    kept : Path or None
-        The directory, if it stays.
+        Of the application.
+    began : float
+        When the demonstration began (`time.time`).
     screen : Screen
         Where to show it.
     """
-    screen.heading("What was found")
+    with screen.drawn():
+        screen.heading("What was found")
+        if play.events is not None:
+            judgement = judge(play.events, played.received, played.sent_at)
+            _verdicts(judgement, played, screen)
     if play.events is not None:
-        judgement = judge(play.events, played.received, played.sent_at)
-        _verdicts(judgement, played, screen)
-    screen.facts(_facts(play, played, settings))
-    if kept is None:
-        screen.line("All of it was in a temporary directory, which is removed now; --keep-files DIR keeps it.")
-    else:
-        screen.line(f"Model, checkpoint, logs and the broker's data are kept in {kept}")
-        screen.line(f"Its Kafka comes back with: tidemark broker --dir {kept / BROKER_DIRECTORY}")
+        screen.false_openings(judgement)
+    _new_sensors(played, settings, screen)
+    screen.gap()
+    screen.facts(_facts(play, played, began))
 
 
 def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
     if judgement.verdicts:
         screen.events(judgement)
+        screen.gap()
     else:
         screen.line("The live part has no labelled event.")
     found = sum(verdict.openings > 0 for verdict in judgement.verdicts)
@@ -53,24 +53,30 @@ def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
     left = f", {rest} not covered yet" if rest else ""
     alerts = "alert" if false == 1 else "alerts"
     screen.line(f"{found} of {covered} detected{left}; {false:,} false {alerts} in {windows:,} windows judged{share}")
-    screen.false_openings(judgement)
-    screen.line("")
 
 
-def _facts(play: Play, played: Played, settings: Settings) -> dict[str, str]:
+def _new_sensors(played: Played, settings: Settings, screen: Screen) -> None:
+    """Say what became of sensors that no training has seen."""
+    judged = "judged by the model of all sensors" if settings.model.population else "not judged"
+    for name in played.new_sensors:
+        own = [each for each in played.received if each.name == name and each.opening]
+        opened = f"{len(own)} incident{'s' * (len(own) != 1)} opened"
+        screen.line(f"{name} is new and has no history: it is learning, {judged}; {opened}")
+
+
+def _facts(play: Play, played: Played, began: float) -> dict[str, str]:
     rate = played.records / played.seconds if played.seconds else 0.0
     opened = sum(each.opening for each in played.received)
-    source = ", ".join(settings.source.topics or ())
     still_open = "those of the closing records stay open" if played.all_closed else "NOT ALL CLOSED in time"
-    return {
+    facts = {
         "records": f"{played.records:,} live in {seconds(played.seconds)}, {rate:,.0f}/s as the speed sets it; "
         f"busiest batch {played.busiest:,.0f}/s",
         "windows": f"{played.readings.windows:,} scored; {still_open}",
         "alerts": f"{len(played.received):,} read: {opened:,} opened, {len(played.received) - opened:,} resolved",
         "lag": f"{played.readings.lag:,} records unread at the end",
         "dead letters": f"{played.dead_letters:,} published, {play.broken:,} broken records sent",
-        "metrics": f"{played.url}/metrics (while it ran)",
-        "topics": f"{source} -> {settings.alerts.topic}, {settings.dead_letter.topic}, {settings.alerts.commits_topic}",
-        "model": f"{settings.model.registry}",
-        "checkpoint": f"{settings.state.checkpoint}",
     }
+    if played.received:
+        first = min(each.at for each in played.received)
+        facts["first alert"] = f"{seconds(first - began)} after the start of the demonstration"
+    return facts

@@ -2,7 +2,7 @@
 
 Everything is done by the jobs that the commands call; here they meet in one process.
 
-Not here: the data (``made``, ``replay``), the verdict (``judge``), how it looks (``view``).
+Not here: the data (``plant``, ``replay``), the verdict (``judge``), how it looks (``view``).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from detector.app.demo.made import made_play
+from detector.app.demo.picture import Picture
+from detector.app.demo.plant import plant_play
 from detector.app.demo.play import DemoSpec, Play
 from detector.app.demo.replay import replay_play
-from detector.app.demo.stage import SPARK_LOG, Stage
+from detector.app.demo.stage import LOG, SPARK_LOG, Stage
 from detector.app.demo.view import Screen
 from detector.errors import ConfigError
 from detector.observability import logs
 
 LOG_LINES_ON_FAILURE: Final = 15
-LOG: Final = "tidemark.log"
 
 
 def run_demo(spec: DemoSpec, console: Console) -> None:
@@ -48,12 +48,12 @@ def run_demo(spec: DemoSpec, console: Console) -> None:
         What failed; the logs are then kept, and their last lines shown.
     """
     play = _play(spec)
-    screen = Screen(console)
+    screen = Screen(console, Picture(spec.picture) if spec.picture is not None else None)
     directory = _directory(spec.keep_files)
     keep = spec.keep_files is not None
     try:
         with _interruptible(screen), _logging_to(directory):
-            Stage(play, screen, directory, kept=keep).run()
+            Stage(play, screen, directory, kept=keep, keep=spec.keep).run()
     except KeyboardInterrupt:
         screen.heading("Stopped on request, before the end.")
     except BaseException:
@@ -69,7 +69,7 @@ def _play(spec: DemoSpec) -> Play:
         return replay_play(spec.data, spec.entities, spec.speed)
     if spec.entities:
         raise ConfigError("--entity names a series of --data; give --data DIR too, or leave out --entity")
-    return made_play(spec.seed, spec.speed, time.time())
+    return plant_play(spec.seed, spec.speed, time.time())
 
 
 def _directory(wanted: Path | None) -> Path:

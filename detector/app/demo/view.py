@@ -1,39 +1,50 @@
-"""What a demonstration looks like: lines and bars while it runs, tables at the end.
+"""Where a demonstration is shown: bars, colours and a live view on a terminal, plain lines anywhere else.
 
-On a terminal there are bars and colours; anywhere else there are plain lines without control characters.
+Plain output has no control characters and says the same, line by line.
 
-Not here: any figure of what is shown (``judge``, ``run``).
+Not here: any figure of what is shown (``judge``, ``live``), how the live view and the table are made (``panel``,
+``tables``).
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.padding import Padding
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from detector.app.demo.judge import Judgement, Received, Verdict
-from detector.app.demo.play import iso
+from detector.app.demo.board import Board
+from detector.app.demo.judge import Judgement, Received
+from detector.app.demo.panel import Dashboard, alert_line
+from detector.app.demo.picture import Picture
+from detector.app.demo.tables import EventTable
 
 PLAIN_WIDTH: Final = 120  # where there is no terminal to ask
-SHOWN_ALERTS: Final = 60  # lines; a series of many sensors can open hundreds of incidents at once
+SHOWN_ALERTS: Final = 60  # plain lines; a series of many sensors can open hundreds of incidents at once
 SHOWN_FALSE: Final = 10
-SEVERITY_STYLES: Final = {"minor": "yellow", "major": "dark_orange", "critical": "bold red"}
 
 
 class Screen:
-    """Shows a demonstration on a console."""
+    """Shows a demonstration on a console.
 
-    def __init__(self, console: Console) -> None:
+    Parameters
+    ----------
+    console : Console
+        A terminal or not.
+    picture : Picture or None
+        Also gets the live view and the verdict.
+    """
+
+    def __init__(self, console: Console, picture: Picture | None = None) -> None:
         self._console = console if console.is_terminal else Console(file=console.file, width=PLAIN_WIDTH)
-        self._alerts = 0
+        self._picture = picture
+        self._drawing = False
 
     def heading(self, text: str) -> None:
         """Begin a part."""
@@ -43,9 +54,29 @@ class Screen:
         """Say something of the part."""
         self.show(_indented(Text(text)))
 
+    def gap(self) -> None:
+        """Leave a line blank."""
+        self.show(Text())
+
+    def copy(self, what: str, line: str) -> None:
+        """Show something to copy: on a line of its own, however long."""
+        self.show(_indented(Text(what, "dim")))
+        self._console.print(Text(f"    {line}"), highlight=False, soft_wrap=True)
+
     def show(self, what: RenderableType) -> None:
         """Print anything that rich can render."""
         self._console.print(what, highlight=False)
+        if self._drawing and self._picture is not None:
+            self._picture.add(what)
+
+    @contextlib.contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Let the picture, if one is wanted, have what is shown, and draw it."""
+        self._drawing = True
+        yield
+        self._drawing = False
+        if self._picture is not None:
+            self._picture.save()
 
     @contextlib.contextmanager
     def spinner(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -66,43 +97,37 @@ class Screen:
             task = shown.add_task(text, total=total, said="")
             yield lambda done, said: shown.update(task, completed=done, said=said)
 
+    @contextlib.contextmanager
+    def live(self, board: Board) -> Iterator[Callable[[list[Received]], None]]:
+        """Show the live view, whose last state stays; yields what renews it, given the alerts that came since."""
+        log = AlertLog(self, SHOWN_ALERTS)
+        view = Live(get_renderable=lambda: Dashboard(board), console=self._console, auto_refresh=False)
+
+        def renew(new: list[Received]) -> None:
+            if self._console.is_terminal:
+                view.refresh()
+            else:
+                log.add(new)
+            if self._picture is not None:
+                self._picture.look(board)
+
+        with view if self._console.is_terminal else contextlib.nullcontext():
+            yield renew
+
     def alert(self, received: Received) -> None:
-        """Show an alert; after `SHOWN_ALERTS` it only says that there are more."""
-        self._alerts += 1
-        if self._alerts > SHOWN_ALERTS + 1:
-            return
-        if self._alerts > SHOWN_ALERTS:
-            self.line("... more alerts follow; they are counted in the table and are on the topic")
-            return
-        alert = received.alert
-        row = Table.grid(padding=(0, 1))
-        row.add_column(width=8)
-        row.add_column(width=8)
-        row.add_column()
-        style = SEVERITY_STYLES[alert["severity"]] if received.opening else "green"
-        label = alert["severity"] if received.opening else "resolved"
-        row.add_row(Text(alert["window"]["end"][11:19], "dim"), Text(label, style), Text(alert["summary"]))
-        self.show(_indented(row))
+        """Show an alert on a line of its own."""
+        self._console.print(alert_line(received), highlight=False, soft_wrap=True)
 
     def events(self, judgement: Judgement) -> None:
         """Show the table of events."""
-        days = {iso(at)[:10] for verdict in judgement.verdicts for at in (verdict.event.start, verdict.event.end)}
-        day = days.pop() if len(days) == 1 else ""
-        table = Table(box=SIMPLE_HEAD, padding=0)  # narrow: it should fit 100 columns
-        for name in ("fault", "sensor", f"from\n{day}".rstrip(), "to", "detected"):
-            table.add_column(name)
-        for name in ("event\ndelay", "real\ndelay", "alerts"):
-            table.add_column(name, justify="right")
-        for verdict in judgement.verdicts:
-            table.add_row(*_event_row(verdict, day))
-        self.show(_indented(table))
+        self.show(EventTable(judgement))
 
     def false_openings(self, judgement: Judgement) -> None:
         """List the false alerts, up to `SHOWN_FALSE`."""
         for received in judgement.false_openings[:SHOWN_FALSE]:
-            self.line(f"  {received.alert['window']['end']} {received.alert['severity']}: {received.alert['summary']}")
+            self.alert(received)
         if len(judgement.false_openings) > SHOWN_FALSE:
-            self.line(f"  and {len(judgement.false_openings) - SHOWN_FALSE:,} more")
+            self.line(f"and {len(judgement.false_openings) - SHOWN_FALSE:,} more")
 
     def facts(self, facts: dict[str, str]) -> None:
         """Show names and values."""
@@ -112,35 +137,22 @@ class Screen:
         self.show(_indented(table))
 
 
-def seconds(value: float | None) -> str:
-    """Render a duration: 4.2 s, 75 s, 12 min, 3.5 h."""
-    if value is None or not math.isfinite(value):
-        return "-"
-    for limit, unit, divisor, digits in ((10, "s", 1, 1), (120, "s", 1, 0), (7200, "min", 60, 0)):
-        if value < limit:
-            return f"{value / divisor:.{digits}f} {unit}"
-    return f"{value / 3600:.1f} h"
+class AlertLog:
+    """Shows alerts line by line, up to a number, and then once that there are more."""
+
+    def __init__(self, screen: Screen, most: int) -> None:
+        self._screen = screen
+        self._left = most
+
+    def add(self, new: list[Received]) -> None:
+        """Show alerts."""
+        for received in new:
+            if self._left > 0:
+                self._screen.alert(received)
+            elif self._left == 0:
+                self._screen.line("... more alerts follow; they are counted in the table and are on the topic")
+            self._left -= 1
 
 
 def _indented(what: RenderableType) -> Padding:
     return Padding(what, (0, 0, 0, 2), expand=False)
-
-
-def _event_row(verdict: Verdict, day: str) -> tuple[RenderableType, ...]:
-    event = verdict.event
-    missed = Text("no", "red") if event.covered else Text("not covered yet", "yellow")
-    return (
-        event.kind,
-        f"{event.asset_id}/{event.sensor_id}" if event.sensor_id else event.asset_id,
-        *(_instant(at, day) for at in (event.start, event.end)),
-        Text("yes", "green") if verdict.openings else missed,
-        seconds(verdict.event_delay),
-        seconds(verdict.real_delay),
-        str(verdict.alerts),
-    )
-
-
-def _instant(at: float, day: str) -> str:
-    """Render an instant, without the day where the table has one for all."""
-    date, time = iso(at)[:19].split("T")
-    return time if day else f"{date} {time}"

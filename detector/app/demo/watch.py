@@ -5,6 +5,7 @@ Not here: what follows from them (``judge``), showing them (``view``).
 
 from __future__ import annotations
 
+import math
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class AlertWatch:
         return sorted(found, key=lambda each: each.window[1])
 
     def rest(self) -> list[Received]:
-        """Return everything up to the end of the topic, to which nobody writes any more.
+        """Return everything up to the end that the topic has now.
 
         Raises
         ------
@@ -98,31 +99,55 @@ class Readings:
 
     Parameters
     ----------
+    at : float
+        When it was asked (`time.time`).
     records : int
         Read by the application, the warm-up included.
     windows : int
         Scored.
     lag : int
         Records left unread when the last batch was planned.
+    learning : int
+        Sensors without a model of their own.
+    rejected, dead_letters : int
+        Records that could not be used, and those of them in the dead-letter topic.
+    last_batch : float
+        When the last batch was committed, epoch seconds; NaN before the first.
     """
 
+    at: float
     records: int
     windows: int
     lag: int
+    learning: int
+    rejected: int
+    dead_letters: int
+    last_batch: float
 
 
 def read_metrics(url: str) -> Readings:
     """Read ``/metrics`` below `url` as Prometheus does."""
     if not url.startswith("http://"):
         raise ValueError(f"{url!r} is not the address of the application")
+    now = time.time()
     with urllib.request.urlopen(f"{url}/metrics", timeout=END_SECONDS) as answer:  # noqa: S310 - http, checked above
         text = answer.read().decode()
     sums: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+
+    def count(name: str) -> int:
+        value = sums.get(f"tidemark_{name}", 0.0)
+        return int(value) if math.isfinite(value) else 0  # a gauge is NaN until it is known
+
     return Readings(
-        records=int(sums.get("tidemark_records_consumed_total", 0)),
-        windows=int(sums.get("tidemark_windows_scored_total", 0)),
-        lag=int(sums.get("tidemark_source_lag_records", 0)),
+        at=now,
+        records=count("records_consumed_total"),
+        windows=count("windows_scored_total"),
+        lag=count("source_lag_records"),
+        learning=count("sensors_learning"),
+        rejected=count("records_rejected_total"),
+        dead_letters=count("dead_letters_published_total"),
+        last_batch=sums.get("tidemark_last_batch_success_timestamp_seconds", math.nan),
     )
