@@ -8,7 +8,9 @@ Not here: the pace (``feed``).
 from __future__ import annotations
 
 import multiprocessing
+import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.process import BaseProcess
@@ -29,6 +31,7 @@ from models.registry import Registry
 
 TOPIC: Final = "latency"
 RANKS: Final = (50, 95, 99)
+GROWTH: Final = 1.5  # of the median delay from the first to the second half, beyond what batches vary
 LATENESS_SECONDS: Final = 1.0
 WINDOW_MS: Final = 2_000
 DRAIN_SECONDS: Final = 15.0  # after the last record, for what is still on the way
@@ -46,7 +49,7 @@ class LatencySize:
 
 
 # 10,000 sensors x 4 records in 2 s are 20,000 records/s.
-FULL: Final = LatencySize(10_000, 1_000, 256, 100.0, 30.0)
+FULL: Final = LatencySize(10_000, 1_000, 256, 160.0, 70.0)  # by then all members have the past that they need
 QUICK: Final = LatencySize(2_000, 200, 128, 40.0, 10.0)
 PER_WINDOW: Final = 4
 
@@ -88,8 +91,19 @@ def latency(bench: Bench) -> Outcome:
             "batch_seconds": [batch.seconds for batch in timed],
             "late_rows": late,
         },
-        ("sensors have no model",) if learning else (),
+        tuple(_complaints(delays, learning)),
     )
+
+
+def _complaints(delays: Sequence[float], learning: float) -> list[str]:
+    found = ["sensors have no model"] if learning else []
+    return [*found, "the job does not keep pace with the load"] if falls_behind(delays) else found
+
+
+def falls_behind(delays: Sequence[float]) -> bool:
+    """Tell whether delays, in order, grow: a job that does not keep pace has no latency, only a backlog."""
+    half = len(delays) // 2
+    return half > 0 and statistics.median(delays[half:]) > GROWTH * statistics.median(delays[:half])
 
 
 def _prepare(bench: Bench, deployment: Deployment, load: Load, size: LatencySize) -> None:

@@ -23,7 +23,7 @@ TOPIC: Final = "sensors"  # the peers' programs have it in them
 HISTORY: Final = "history"
 START_SECONDS: Final = 120.0
 RUN_SECONDS: Final = 600.0
-WARM_FROM: Final = 1  # batches left out: the first one compiles the plan and starts the Python workers
+WARM_FROM: Final = 2  # batches left out: they start the Python workers, and the JVM compiles most of what it will
 LATENESS_MS: Final = 30_000  # the default of windows.lateness
 LEAST_ALERTING: Final = 0.001  # share of the windows that must alert: a job without alerts would be no measure
 
@@ -38,7 +38,7 @@ class MainSize:
     batch: int | None
 
 
-FULL: Final = MainSize(2_000, 300, 256, None)
+FULL: Final = MainSize(2_000, 350, 256, None)  # 7 batches of the default 1,000,000 records
 QUICK: Final = MainSize(200, 150, 128, 60_000)
 
 
@@ -53,7 +53,7 @@ class MainRun:
     profile : str
         Digest of the profile it scored with.
     warm : tuple of Batch
-        All batches with records but the first.
+        All batches with records but the first `WARM_FROM`.
     before : Batch
         The batch before those: its metrics are where theirs begin.
     last : Batch

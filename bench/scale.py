@@ -23,7 +23,7 @@ from bench.tiling import Tiling, tile
 from models.registry import Registry
 
 START_SECONDS: Final = 180.0
-RUN_SECONDS: Final = 900.0
+RUN_SECONDS: Final = 1800.0
 WARM_FROM: Final = 3  # two batches pass before a window closes, and the first that scores loads the models
 GIB: Final = 1024**3
 TRAINED: Final = 2_000

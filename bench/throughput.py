@@ -10,7 +10,7 @@ from typing import Final
 from bench import sparkjobs
 from bench.deployment import Bench
 from bench.figures import Outcome, Spread, Table
-from bench.mainrun import TOPIC, MainRun, main_run, prepared
+from bench.mainrun import TOPIC, WARM_FROM, MainRun, main_run, prepared
 from bench.peers import PEERS, READ_LIMIT, Measured, measure
 
 ROUNDS: Final = 3  # of all peers; each program prints one rate
@@ -85,7 +85,7 @@ def _notes(run: MainRun, before: Measured, after: Measured) -> list[str]:
     opened = run.published["opened"]
     notes = [
         "Main job: decode, 10 s windows, full ensemble, exactly-once alerts, checkpoint on disk.",
-        f"{len(run.warm)} warm batches of {run.warm[0].rows:,} records, the first batch left out.",
+        f"{len(run.warm)} warm batches of {run.warm[0].rows:,} records, the first {WARM_FROM} batches left out.",
         f"{run.wall_rate:,.0f} records/s by the clock over the same part, pauses included.",
         f"Settings that differ from the defaults: {run.deployment.changed_text()}.",
         f"{windows:,.0f} windows scored; {opened:,} incidents opened ({100 * opened / max(windows, 1):.2f} % of them).",

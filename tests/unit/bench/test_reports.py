@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.deployment import Bench, Deployment, bytes_below, nested
+from bench.latency import falls_behind
 from bench.load import Load
 from bench.machine import require_disk
 from bench.mainrun import complaints, count
@@ -129,3 +130,9 @@ def test_a_process_tree_begins_with_its_root_and_its_memory_is_counted():
         pass
     assert sampler.peak().total > 1_000_000
     assert sampler.peak().memory["driver"] > 0
+
+
+def test_growing_delays_are_a_backlog_and_steady_ones_are_not():
+    assert falls_behind([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert not falls_behind([1.2, 0.9, 1.1, 1.0, 1.3, 0.8])
+    assert not falls_behind([])
