@@ -31,6 +31,7 @@ from models.registry import Registry
 
 TOPIC: Final = "latency"
 RANKS: Final = (50, 95, 99)
+LEAST_BATCHES: Final = 10  # of the measured part
 GROWTH: Final = 1.5  # of the median delay from the first to the second half, beyond what batches vary
 LATENESS_SECONDS: Final = 1.0
 WINDOW_MS: Final = 2_000
@@ -50,7 +51,7 @@ class LatencySize:
 
 # 10,000 sensors x 4 records in 2 s are 20,000 records/s.
 FULL: Final = LatencySize(10_000, 1_000, 256, 160.0, 70.0)  # by then all members have the past that they need
-QUICK: Final = LatencySize(2_000, 200, 128, 40.0, 10.0)
+QUICK: Final = LatencySize(2_000, 200, 128, 45.0, 20.0)
 PER_WINDOW: Final = 4
 
 
@@ -91,13 +92,17 @@ def latency(bench: Bench) -> Outcome:
             "batch_seconds": [batch.seconds for batch in timed],
             "late_rows": late,
         },
-        tuple(_complaints(delays, learning)),
+        tuple(_complaints(delays, len(timed), learning)),
     )
 
 
-def _complaints(delays: Sequence[float], learning: float) -> list[str]:
-    found = ["sensors have no model"] if learning else []
-    return [*found, "the job does not keep pace with the load"] if falls_behind(delays) else found
+def _complaints(delays: Sequence[float], batches: int, learning: float) -> list[str]:
+    checks = (
+        (not learning, "sensors have no model"),
+        (not falls_behind(delays), "the job does not keep pace with the load"),
+        (batches >= LEAST_BATCHES, f"{batches} batches are too few to speak of latency: a backlog was worked off"),
+    )
+    return [text for holds, text in checks if not holds]
 
 
 def falls_behind(delays: Sequence[float]) -> bool:

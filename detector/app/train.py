@@ -163,15 +163,17 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
     fitted = fit(history, settings, config).persist(StorageLevel.DISK_ONLY)
     say(f"reading {records:,} records and fitting {settings.state.buckets} buckets")
     try:
-        rows = fitted.select(c.BUCKET, "report").collect()
+        rows = sorted(fitted.select(c.BUCKET, "report", "sample").collect())
         reports = {int(row[0]): msgspec.json.decode(bytes(row[1]), type=BucketReport) for row in rows}
         _require_trained(reports)
         rejects = {reason: int(observation.get[reason]) for reason in REJECT_REASONS}
         draft = _draft(settings, config, wanted, reports, rejects)
         registry = Registry(Path(settings.model.registry))
         say("publishing the model")
-        population = _population(fitted, config) if config.profile.population else None
-        version = registry.publish(draft, _shards(fitted), population)
+        samples = (PopulationSample.from_bytes(bytes(row[2])) for row in rows)
+        population = fit_population(samples, config.seed) if config.profile.population else None
+        stored = population_to_bytes(population) if population else None
+        version = registry.publish(draft, _shards(fitted), stored)
         return TrainingResult(
             version=version,
             digest=registry.manifest(version).digest,
@@ -263,12 +265,6 @@ def _shards(fitted: DataFrame) -> Iterator[tuple[int, bytes]]:
     stored = fitted.where(f.col("shard").isNotNull()).select(c.BUCKET, "shard").orderBy(c.BUCKET)
     for row in stored.toLocalIterator():
         yield int(row[0]), bytes(row[1])
-
-
-def _population(fitted: DataFrame, config: TrainingConfig) -> bytes | None:
-    rows = fitted.select(c.BUCKET, "sample").orderBy(c.BUCKET).toLocalIterator()
-    population = fit_population((PopulationSample.from_bytes(bytes(row[1])) for row in rows), config.seed)
-    return population_to_bytes(population) if population else None
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -21,6 +21,12 @@ DOWNLOAD_TIMEOUT: Final = 1800  # seconds for all jars together, 52 MB over a sl
 LINES_ON_FAILURE: Final = 6  # from where Ivy sums up its problems: the cause comes first there
 # One directory per part, so that a coordinate is read back from a path without guessing at hyphens.
 _PATTERN: Final = "[organisation]/[artifact]/[revision]/[artifact].[ext]"
+# A jar whose coordinate is known needs no descriptor; without descriptors and their parents a download takes a third.
+_SETTINGS: Final = """\
+<ivysettings><settings defaultResolver="central"/><resolvers>
+<ibiblio name="central" m2compatible="true" usepoms="{usepoms}"/>
+</resolvers></ivysettings>
+"""
 
 Progress = Callable[[str, int, int], None]  # (name of the jar that came, how many came, how many are wanted)
 
@@ -77,8 +83,9 @@ def download(
         If Ivy fails; the message carries what it said.
     """
     (workspace / "ivy.xml").write_text(_module(wanted, transitive=transitive))
+    (workspace / "settings.xml").write_text(_SETTINGS.format(usepoms=str(transitive).lower()))
     command = [str(java.executable), "-cp", str(_ivy_jar()), "org.apache.ivy.Main"]
-    command += ["-ivy", "ivy.xml", "-cache", "cache", "-retrieve", f"jars/{_PATTERN}"]
+    command += ["-ivy", "ivy.xml", "-settings", "settings.xml", "-cache", "cache", "-retrieve", f"jars/{_PATTERN}"]
     command += ["-confs", "jars", "-types", "jar", "bundle"]
     said = _run(command, workspace, len(wanted), progress)
     jars = workspace / "jars"
@@ -90,9 +97,8 @@ def download(
 
 
 def _module(wanted: Sequence[Coordinate], *, transitive: bool) -> str:
-    conf = "jars->default" if transitive else "jars->master"
     lines = [
-        f'<dependency org="{group}" name="{artifact}" rev="{version}" conf="{conf}"'
+        f'<dependency org="{group}" name="{artifact}" rev="{version}" conf="jars->default"'
         f' transitive="{str(transitive).lower()}"/>'
         for group, artifact, version in wanted
     ]

@@ -85,6 +85,7 @@ def score(windows: DataFrame, spec: ScoringSpec) -> DataFrame:
     """
     return (
         with_bucket(windows, spec.buckets)
+        .drop(c.WINDOW)  # its start and end are columns too; as a struct it costs more on the way than all else
         .groupBy(c.BUCKET)
         .transformWithStateInPandas(
             statefulProcessor=BucketProcessor(spec),

@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import ensemble
-from sklearn.tree._tree import Tree
 
 from models.base import ParameterSpec
 from models.features import FloatArray
@@ -102,13 +100,15 @@ def fit_isolation_forest(points: FloatArray, seed: int) -> IsolationForest:
     seed : int
         Of the random cuts.
     """
+    from sklearn import ensemble  # noqa: PLC0415 - a second of every worker's start, and only the fit needs it
+
     forest = ensemble.IsolationForest(n_estimators=TREES, max_samples=POINTS_PER_TREE, random_state=seed)
     forest.fit(points.astype(np.float32))
     trees = [_as_arrays(estimator.tree_) for estimator in forest.estimators_]
     return IsolationForest(*(np.stack(part) for part in zip(*trees, strict=True)))
 
 
-def _as_arrays(tree: Tree) -> tuple[NDArray[Any], ...]:
+def _as_arrays(tree: Any) -> tuple[NDArray[Any], ...]:
     """Return feature, threshold, left, right, length of one tree, each (`MAX_NODES`,)."""
     nodes = tree.node_count
     itself = np.arange(MAX_NODES, dtype=np.int16)
