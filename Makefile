@@ -16,10 +16,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench quality test image check lint format lock clean java-and-jars
+.PHONY: help setup demo bench quality test image image-build check lint format lock clean java-and-jars
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) java-and-jars ## install everything the other targets need
 
@@ -38,6 +38,9 @@ quality: setup ## judge labelled series: DATA=their directory, OUT=where scores 
 test: setup ## run all tests, with a real broker and Spark
 	@$(BIN)/python -m pytest $(ARGS)
 
+image-build: ## build the image alone
+	@.ci/image build
+
 image: $(INSTALLED) ## build the image and run it as deploy/compose.yaml says
 	@.ci/image $(ARGS)
 
@@ -49,6 +52,9 @@ lint: $(INSTALLED) ## lint, formatting, types and the import contract
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck .ci/run .ci/image
+	@$(BIN)/hadolint Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 format: $(INSTALLED) ## format the code and apply safe lint fixes
 	@$(BIN)/ruff check --fix-only --quiet
