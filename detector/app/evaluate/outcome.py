@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score
 
 from detector.app.series import LABEL_COLUMNS, microseconds, read_table, runs
 from detector.errors import ConfigError
@@ -143,6 +142,8 @@ def against(label: BoolArray, score: FloatArray, openings: Sequence[int]) -> Aga
     openings : sequence of int
         Positions, 0 to n - 1, at which incidents opened.
     """
+    from sklearn.metrics import average_precision_score  # noqa: PLC0415 - seconds that errors need not wait for
+
     events = runs(pd.Series(label))
     positive = int(label.sum())
     return Against(
