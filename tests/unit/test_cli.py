@@ -71,3 +71,9 @@ def test_a_run_without_a_model_ends_with_66_and_says_to_train(tmp_path: Path) ->
     done = tidemark("run", "--set", "source.topics=[sensors]", "--set", f"model.registry={tmp_path / 'none'}")
     assert done.returncode == 66
     assert "champion" in done.stderr
+
+
+def test_a_picture_that_is_no_svg_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    done = runner.invoke(app, ["demo", "--picture", str(tmp_path / "picture.png")])
+    assert isinstance(done.exception, errors.ConfigError)
+    assert ".svg" in str(done.exception)

@@ -65,6 +65,8 @@ def run_demo(spec: DemoSpec, console: Console) -> None:
 
 
 def _play(spec: DemoSpec) -> Play:
+    if spec.picture is not None and spec.picture.suffix != ".svg":
+        raise ConfigError(f"--picture {spec.picture} is drawn as SVG; name a file that ends with .svg")
     if spec.data is not None:
         return replay_play(spec.data, spec.entities, spec.speed)
     if spec.entities:
