@@ -28,7 +28,7 @@ def demo(
             help="Event time over real time. Default: 60; with --data what makes the live part take 30 s.", min=1.0
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the made sensors and faults.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the plant and its faults.", min=0)] = 1,
     keep_files: Annotated[
         Path | None,
         typer.Option(help="Keep model, checkpoint, logs and Kafka's data in this new directory.", metavar="DIR"),
