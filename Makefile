@@ -5,6 +5,8 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
+# Two at a time: they wait for Kafka and Spark most of the time, and each brings up to 2 GiB of them.
+PYTEST := $(BIN)/python -m pytest -n 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 DATA ?= ../shared/quality/dev
 OUT ?= build/quality
@@ -36,7 +38,7 @@ quality: setup ## judge labelled series: DATA=their directory, OUT=where scores 
 	@test ! -f $(DATA)/../score.py || $(BIN)/python $(DATA)/../score.py $(DATA) $(OUT)
 
 test: setup ## run all tests, with a real broker and Spark
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) --dist loadfile $(ARGS)
 
 image-build: ## build the image alone
 	@.ci/image build
@@ -45,7 +47,7 @@ image: $(INSTALLED) ## build the image and run it as deploy/compose.yaml says
 	@.ci/image $(ARGS)
 
 check: lint ## lint, types, import contract and the tests that need no Java, under a minute
-	@$(BIN)/python -m pytest tests/unit tests/contract
+	@$(PYTEST) tests/unit tests/contract
 
 lint: $(INSTALLED) ## lint, formatting, types and the import contract
 	@$(BIN)/ruff check
