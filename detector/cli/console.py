@@ -6,6 +6,7 @@ Not here: the commands themselves, and what becomes of their errors (``main``).
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -49,6 +50,20 @@ SetOption = Annotated[
         "--set", "-s", metavar="KEY.PATH=VALUE", help="Override one setting, e.g. windows.length=30s; repeatable."
     ),
 ]
+FASTEST: Final = 1_000_000.0  # event time over real time; a day in 0.1 s
+
+
+def speed_option(text: str) -> Any:
+    """Return the option of a speed, which is a number from 1 on."""
+    return typer.Option(help=text, min=1.0, max=FASTEST, callback=_number)
+
+
+def _number(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # passes every comparison with a bound
+        raise typer.BadParameter("nan is not a speed; give a number from 1 on")
+    return value
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from detector.cli.console import app, out
+from detector.cli.console import app, out, speed_option
 
 
 @app.command()
@@ -24,9 +24,7 @@ def demo(
     ] = None,
     speed: Annotated[
         float | None,
-        typer.Option(
-            help="Event time over real time. Default: 60; with --data what makes the live part take 30 s.", min=1.0
-        ),
+        speed_option("Event time over real time. Default: 200; with --data what makes the live part take 30 s."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the plant and its faults.", min=0)] = 1,
     keep_files: Annotated[

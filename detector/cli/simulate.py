@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from detector.cli.console import ConfigOption, SetOption, app, load_settings, out
+from detector.cli.console import ConfigOption, SetOption, app, load_settings, out, speed_option
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def simulate(
     every: Annotated[str, typer.Option(help="Event time between two records of a sensor, 100ms to 10m.")] = "10s",
     history: Annotated[str, typer.Option(help="Event time that is sent at once before, without faults.")] = "0s",
     speed: Annotated[
-        float, typer.Option(help="Event time over real time. Above 1 it needs --for and begins in the past.", min=1.0)
+        float, speed_option("Event time over real time. Above 1 it needs --for and begins in the past.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 1,
     faults: Annotated[
@@ -88,8 +88,20 @@ def _seconds(text: str, option: str) -> float:
 
 
 def _settings(config: Path | None, overrides: list[str] | None, topic: str | None) -> Settings:
-    named = [] if topic is None else ["source.topic_pattern=null", f"source.topics=[{topic}]"]
-    return load_settings(config, [*(overrides or ()), *named])
+    from detector.settings.values import topic_name
+
+    if topic is None:
+        try:
+            return load_settings(config, overrides)
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error}\n  records go to the topic of source.topics, or to the one of --topic"
+            ) from error
+    try:
+        named = topic_name(topic)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--topic") from error
+    return load_settings(config, [*(overrides or ()), "source.topic_pattern=null", f"source.topics=[{named}]"])
 
 
 def _target(settings: Settings) -> str:

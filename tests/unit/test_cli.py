@@ -77,3 +77,25 @@ def test_a_picture_that_is_no_svg_is_refused_before_anything_starts(tmp_path: Pa
     done = runner.invoke(app, ["demo", "--picture", str(tmp_path / "picture.png")])
     assert isinstance(done.exception, errors.ConfigError)
     assert ".svg" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--topic", "bad!"], "--topic"),
+        (["--topic", "sensors", "--speed", "inf"], "--speed"),
+        (["--topic", "sensors", "--speed", "nan"], "--speed"),
+        (["--topic", "sensors", "--every", "1ms"], "--every"),
+    ],
+)
+def test_a_simulation_that_cannot_be_meant_names_the_option(options: list[str], said: str) -> None:
+    done = runner.invoke(app, ["simulate", *options])
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "source.topics" not in done.output
+
+
+def test_a_simulation_without_a_topic_says_how_to_name_one() -> None:
+    done = runner.invoke(app, ["simulate"])
+    assert isinstance(done.exception, errors.ConfigError)
+    assert "--topic" in str(done.exception)

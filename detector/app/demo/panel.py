@@ -70,7 +70,8 @@ def dashboard(board: Board, width: int, height: int) -> list[Text]:
     lines = [_title(board, width), *blank]
     for band in _cut(blocks, grid):
         lines += [*_band(board, band, width), *blank]
-    lines += [*_alerts(board, width, alerts), *blank, _progress(board, width), _figures(board, width)]
+    legend = Text() if _says_words(board, width, columns) else _legend()
+    lines += [*_alerts(board, width, alerts, legend), *blank, _progress(board, width), _figures(board, width)]
     return [_fitted(line, width) for line in lines[:height]]
 
 
@@ -130,15 +131,43 @@ def _foremost(sensors: list[Sensor], most: int) -> list[Sensor]:
 
 
 def _band(board: Board, band: list[_Block], width: int) -> list[Text]:
-    each = (width + COLUMN_GAP) // max(1, len(band)) - COLUMN_GAP
-    room = each - VALUE_WIDTH - UNIT_WIDTH - MARGINS - LEAST_SPARKLINE
-    name = max(1, min(NAME_WIDTH, room, max(cell_len(sensor.sensor_id) for sensor in board.sensors.values())))
+    each = _column_width(width, len(band))
+    name = _name_width(board, each)
     columns = [
         [_heading(board, asset, sensors, each), *(_row(board, sensor, each, name) for sensor in sensors)]
         for asset, sensors in band
     ]
     gap = Text(" " * COLUMN_GAP)
     return [gap.join(_fitted(part or Text(), each) for part in parts) for parts in zip_longest(*columns)]
+
+
+def _column_width(width: int, columns: int) -> int:
+    return (width + COLUMN_GAP) // max(1, columns) - COLUMN_GAP
+
+
+def _name_width(board: Board, each: int) -> int:
+    room = each - VALUE_WIDTH - UNIT_WIDTH - MARGINS - LEAST_SPARKLINE
+    longest = max((cell_len(sensor.sensor_id) for sensor in board.sensors.values()), default=0)
+    return max(1, min(NAME_WIDTH, room, longest))
+
+
+def _spark_width(each: int, name_width: int) -> tuple[int, bool]:
+    """Return how wide a sparkline is, and whether there is room for the word of a mark behind it."""
+    spark_width = each - name_width - VALUE_WIDTH - UNIT_WIDTH - MARGINS
+    beside_word = spark_width - WORD_WIDTH - 1
+    return (beside_word, True) if beside_word >= WIDE_SPARKLINE else (spark_width, False)
+
+
+def _says_words(board: Board, width: int, columns: int) -> bool:
+    each = _column_width(width, columns)
+    return _spark_width(each, _name_width(board, each))[1]
+
+
+def _legend() -> Text:
+    """Say what the marks mean, where they stand without their words."""
+    open_incident = Mark(MARKS["major"].sign, "open", MARKS["major"].style)
+    shown = (MARKS["normal"], MARKS["learning"], open_incident, MARKS["resolved"], MARKS["silent"])
+    return Text("  ").join(Text.assemble((mark.sign, mark.style), (f" {mark.word}", "dim")) for mark in shown)
 
 
 def _heading(board: Board, asset: str, shown: Sequence[Sensor], width: int) -> Text:
@@ -158,10 +187,7 @@ def _heading(board: Board, asset: str, shown: Sequence[Sensor], width: int) -> T
 def _row(board: Board, sensor: Sensor, width: int, name_width: int) -> Text:
     state = board.state(sensor)
     mark = MARKS[state]
-    spark_width = width - name_width - VALUE_WIDTH - UNIT_WIDTH - MARGINS - WORD_WIDTH - 1
-    word = spark_width >= WIDE_SPARKLINE
-    if not word:
-        spark_width += WORD_WIDTH + 1
+    spark_width, word = _spark_width(width, name_width)
     name = Text(sensor.sensor_id, "" if state in {"normal", "learning"} else mark.style)
     name.truncate(name_width, overflow="ellipsis", pad=True)
     unit = Text(sensor.unit, "dim")
@@ -193,11 +219,14 @@ def _sparkline(board: Board, sensor: Sensor, width: int) -> Text:
     return line
 
 
-def _alerts(board: Board, width: int, lines: int) -> Iterator[Text]:
-    said = f"{board.alerts_seen:,} so far" if board.alerts_seen else ""
+def _alerts(board: Board, width: int, lines: int, legend: Text) -> Iterator[Text]:
+    said = Text(f" {board.alerts_seen:,} so far" if board.alerts_seen else "", "dim")
     heading = Text(" alerts ", "bold")
-    rule = max(0, width - heading.cell_len - len(said) - bool(said) - 1)
-    yield Text.assemble(heading, ("─" * rule, "dim"), " " if said else "", (said, "dim"))
+    rule = width - heading.cell_len - said.cell_len - 1
+    if legend and legend.cell_len + LEAST_SPARKLINE < rule:
+        rule -= legend.cell_len + 3
+        said = Text.assemble(" ", legend, " ", ("─", "dim"), said)
+    yield Text.assemble(heading, ("─" * max(0, rule), "dim"), said)
     shown = list(board.alerts)[:lines]
     if not shown:
         yield Text("  none yet", "dim")

@@ -16,6 +16,7 @@ from typing import Final
 from rich.console import Console, Group, RenderableType
 from rich.segment import Segment, Segments
 from rich.terminal_theme import TerminalTheme
+from rich.text import Text
 
 from detector.app.demo.board import Board
 from detector.app.demo.palette import SEVERITIES
@@ -38,6 +39,7 @@ THEME: Final = TerminalTheme(
         (201, 209, 217),
     ],
 )
+AT_THE_END: Final = Text("\n ⋮", "dim")  # between a moment on the way and what is said at the end
 # rich's own form without its web fonts, its title bar and its clipping. Doubled braces are single ones in the file.
 SVG: Final = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="tidemark demo">
@@ -56,6 +58,7 @@ font-family: "DejaVu Sans Mono", Menlo, Consolas, "Liberation Mono", monospace; 
 </svg>
 """
 CLIPPING: Final = re.compile(r' clip-path="[^"]*"')
+DUST: Final = re.compile(r"(\d+\.\d)\d{3,}")  # digits that the arithmetic of floats leaves behind
 
 
 class Picture:
@@ -104,9 +107,10 @@ class Picture:
         StorageError
             If the file cannot be written.
         """
-        self._console.print(Segments(self._moment), Group(*self._verdict), highlight=False)
+        self._console.print(Segments(self._moment), AT_THE_END, Group(*self._verdict), highlight=False)
         drawn = self._console.export_svg(title="", theme=THEME, code_format=SVG, unique_id="tidemark")
+        drawn = DUST.sub(r"\1", CLIPPING.sub("", drawn))
         try:
-            self._path.write_text(CLIPPING.sub("", drawn).replace("</text>", "</text>\n"), encoding="utf-8")
+            self._path.write_text(drawn.replace("</text>", "</text>\n"), encoding="utf-8")
         except OSError as error:
             raise StorageError(f"{self._path} cannot be written ({error.strerror}); name another --picture") from error

@@ -1,6 +1,7 @@
 """The plant as a play: days of history, hours of live operation with one fault of each kind, and then for ever.
 
-A pure function of seed and clock: event times end with `now`, so that nothing is ever ahead of it.
+A pure function of seed and clock: event times end with `now`, so that nothing is ever ahead of it. By the plant's own
+local time the live part always begins at the same hour, so that a seed gives the same values at every time of day.
 
 Not here: the plant itself (``detector.app.plant``); real data (``replay``).
 """
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from detector.app.demo.play import WARM_UP_WINDOWS, Event, Message, Play, Tick
-from detector.app.plant import NEW_SENSOR, SENSORS, Chunk, Fault, Kind, Plant, PlantSpec, RecordWriter
+from detector.app.plant import DAY_SECONDS, NEW_SENSOR, SENSORS, Chunk, Fault, Kind, Plant, PlantSpec, RecordWriter
 
 EVERY_SECONDS: Final = 10
 WINDOW_SECONDS: Final = 60
@@ -23,6 +24,7 @@ LATENESS_SECONDS: Final = 60
 HISTORY_SECONDS: Final = 3 * 86_400
 LIVE_SECONDS: Final = 150 * 60
 SPEED: Final = 200.0  # the live part then takes 45 s
+LOCAL_BEGIN: Final = 18 * 3600.0  # local time of day of the live part's begin: loads change, and no pump stands still
 CLOSING_SECONDS: Final = LATENESS_SECONDS + WINDOW_SECONDS  # from the live part's end to the records that close it
 AFTER_STEPS: Final = 30  # made at a time once the plant goes on; they are played as the clock comes to them
 
@@ -132,7 +134,13 @@ class _Run:
     def __init__(self, seed: int, now: float) -> None:
         self.live_to = float(int(now) // WINDOW_SECONDS * WINDOW_SECONDS - CLOSING_SECONDS)
         self.live_from = self.live_to - LIVE_SECONDS
-        spec = PlantSpec(seed, self.live_from - HISTORY_SECONDS, EVERY_SECONDS, commissioned=self.live_from)
+        spec = PlantSpec(
+            seed,
+            self.live_from - HISTORY_SECONDS,
+            EVERY_SECONDS,
+            commissioned=self.live_from,
+            utc_offset=(LOCAL_BEGIN - self.live_from) % DAY_SECONDS,
+        )
         self._plant = Plant(spec)
         self._writer = RecordWriter(spec)
         self._past = self._plant.run(HISTORY_SECONDS // EVERY_SECONDS)

@@ -67,11 +67,11 @@ def _new_sensors(played: Played, settings: Settings, screen: Screen) -> None:
 def _facts(play: Play, played: Played, began: float) -> dict[str, str]:
     rate = played.records / played.seconds if played.seconds else 0.0
     opened = sum(each.opening for each in played.received)
-    still_open = "those of the closing records stay open" if played.all_closed else "NOT ALL CLOSED in time"
+    not_closed = "" if played.all_closed else "; NOT ALL CLOSED in time"
     facts = {
-        "records": f"{played.records:,} live in {seconds(played.seconds)}, {rate:,.0f}/s as the speed sets it; "
-        f"busiest batch {played.busiest:,.0f}/s",
-        "windows": f"{played.readings.windows:,} scored; {still_open}",
+        "records": f"{played.records:,} live in {seconds(played.seconds)}, {rate:,.0f}/s at this speed; "
+        f"in the busiest batch {played.busiest:,.0f}/s",
+        "windows": f"{played.readings.windows:,} scored{not_closed}",
         "alerts": f"{len(played.received):,} read: {opened:,} opened, {len(played.received) - opened:,} resolved",
         "lag": f"{played.readings.lag:,} records unread at the end",
         "dead letters": f"{played.dead_letters:,} published, {play.broken:,} broken records sent",

@@ -6,6 +6,7 @@ Not here: what is done with the records: the demonstration (``detector.app.demo`
 """
 
 from detector.app.plant.faults import KINDS, Fault, Kind
+from detector.app.plant.inputs import DAY_SECONDS
 from detector.app.plant.records import RecordWriter
 from detector.app.plant.schedule import Schedule
 from detector.app.plant.sensors import ASSETS, NEW_SENSOR, SENSORS, Sensor
@@ -13,6 +14,7 @@ from detector.app.plant.station import Chunk, Plant, PlantSpec
 
 __all__ = [
     "ASSETS",
+    "DAY_SECONDS",
     "KINDS",
     "NEW_SENSOR",
     "SENSORS",

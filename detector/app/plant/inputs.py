@@ -1,6 +1,6 @@
 """What acts on stations from outside: daily cycles, slow and fast wandering, load changes.
 
-Daily cycles follow the time of day in UTC; everything else is random and carried from step to step.
+Daily cycles follow the time of day; times are local ones. Everything else is random and carried from step to step.
 
 Not here: what a station makes of it (``process``).
 """
@@ -87,7 +87,7 @@ class Weather:
         Parameters
         ----------
         times : ndarray of float64, shape (n,)
-            At which the steps end, epoch seconds.
+            At which the steps end, seconds of local time.
         seconds : float
             Length of each.
         """
@@ -129,7 +129,7 @@ def daily_inflow(times: FloatArray) -> FloatArray:
     Parameters
     ----------
     times : ndarray of float64
-        Epoch seconds.
+        Seconds of local time.
     """
     angle = 2 * np.pi * times / DAY_SECONDS
     shape: FloatArray = 1.0 + 0.28 * np.cos(angle - _angle(14)) + 0.16 * np.cos(2 * (angle - _angle(8)))

@@ -60,7 +60,7 @@ class Process:
     stations : int
         S.
     start : float
-        Epoch seconds of the first instant; the stations begin in what is usual then.
+        The first instant, seconds of local time; the stations begin in what is usual then.
     every : float
         Seconds from instant to instant.
     seeds : SeedSequence
@@ -88,7 +88,7 @@ class Process:
         Parameters
         ----------
         times : ndarray of float64, shape (T,)
-            Epoch seconds, `every` apart.
+            Seconds of local time, `every` apart.
         worn : ndarray of float64, shape (T, S, 2)
             Share of each pump's efficiency that is lost.
         """

@@ -33,7 +33,7 @@ def readings(course: Course, times: FloatArray) -> FloatArray:
     course : Course
         The states at T instants.
     times : ndarray of float64, shape (T,)
-        These instants, epoch seconds.
+        These instants, seconds of local time.
     """
     by_key = {**_intake(course, times), **_outlet(course, times)}
     for number, asset_id in enumerate(PUMPS):

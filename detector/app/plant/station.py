@@ -47,6 +47,8 @@ class PlantSpec:
         How many, each with all assets. The assets of several are named ``station-007.pump-1``.
     commissioned : float
         Epoch seconds from which on `NEW_SENSOR` exists.
+    utc_offset : float
+        Seconds that the local time is ahead of UTC: daily cycles follow the local time.
     """
 
     seed: int
@@ -54,6 +56,7 @@ class PlantSpec:
     every: float = 10.0
     stations: int = 1
     commissioned: float = math.inf
+    utc_offset: float = 0.0
 
     def asset_id(self, station: int, asset: str) -> str:
         """Return the id of one of `ASSETS` in a station."""
@@ -88,7 +91,7 @@ class Plant:
     def __init__(self, spec: PlantSpec) -> None:
         self.spec = spec
         process, noise = np.random.SeedSequence(spec.seed).spawn(2)
-        self._process = Process(spec.stations, spec.start, spec.every, process)
+        self._process = Process(spec.stations, spec.start + spec.utc_offset, spec.every, process)
         self._noise = np.random.default_rng(noise)
         self._places = {
             spec.asset_id(station, asset): (station, asset) for station in range(spec.stations) for asset in ASSETS
@@ -126,10 +129,11 @@ class Plant:
     def run(self, steps: int) -> Chunk:
         """Return the next `steps` values of every sensor, at least one."""
         times = self.spec.start + self.spec.every * np.arange(self._done, self._done + steps, dtype=np.float64)
-        course = self._process.run(times, self._worn(times))
+        local = times + self.spec.utc_offset
+        course = self._process.run(local, self._worn(times))
         noise = self._noise.standard_normal((steps, self.spec.stations, len(COLUMNS)))
         noise *= self._loudness(course)
-        values = readings(course, times) + _NOISE * noise
+        values = readings(course, local) + _NOISE * noise
         self._disturb(times, values, noise)
         values = np.round(np.maximum(values, 0.0) / _RESOLUTION) * _RESOLUTION
         for column, digits in enumerate(_DIGITS.tolist()):

@@ -72,6 +72,13 @@ def test_on_a_wide_terminal_states_are_words_too() -> None:
     assert "1 open" in text
 
 
+def test_where_there_is_no_room_for_words_one_line_says_what_the_marks_mean() -> None:
+    narrow, wide = "\n".join(_text(_board(), 110, 33)), "\n".join(_text(_board(name="t"), 120, 40))
+    for said in ("· normal", "◇ learning", "▲ open", "✓ resolved", "○ no data"):
+        assert narrow.count(said) == 1
+    assert "✓ resolved" not in wide
+
+
 def test_what_belongs_to_an_incident_is_coloured_in_the_sparkline() -> None:
     board = _board(1, 1, name="t")
     calm = {str(span.style) for line in dashboard(board, 100, 30) for span in line.spans}

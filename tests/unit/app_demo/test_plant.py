@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import pytest
@@ -10,6 +11,14 @@ from detector.app.demo.play import Play, Tick
 from detector.app.plant import KINDS, NEW_SENSOR, SENSORS
 
 NOW = 1_795_370_405.3
+
+
+def values(tick: Tick) -> list[tuple[bytes, float | None]]:
+    return [(message.key, _value(message.value)) for message in tick.messages]
+
+
+def _value(record: bytes) -> float | None:
+    return None if record in BROKEN else float(json.loads(record)["value"])
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +39,19 @@ def test_the_same_seed_and_clock_make_the_same_records(play: Play, live: list[Ti
     again = plant_play(seed=1, speed=None, now=NOW)
     assert list(again.live()) == live == list(play.live())
     assert next(iter(play.history())) == next(iter(again.history()))
+
+
+def test_a_seed_gives_the_same_values_and_faults_at_every_hour(play: Play, live: list[Tick]) -> None:
+    later = plant_play(seed=1, speed=None, now=NOW + 7.3 * 3600)
+    shift = later.live_from - play.live_from
+    assert shift > 7 * 3600
+    for one, other in zip(live, later.live(), strict=True):
+        assert values(one) == values(other)
+        assert other.time == one.time + shift
+    assert play.events is not None
+    assert later.events is not None
+    for event, again in zip(play.events, later.events, strict=True):
+        assert again == replace(event, start=event.start + shift, end=event.end + shift)
 
 
 def test_another_seed_makes_other_records(live: list[Tick]) -> None:
