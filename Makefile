@@ -75,7 +75,7 @@ clean: ## remove the virtual environment and what tools left; downloads stay in 
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 java-and-jars: $(INSTALLED)
-	@$(BIN)/python -m detector.kafka setup
+	@$(BIN)/tidemark setup
 
 # pyspark comes as source: what builds it is locked too, and is installed first.
 $(INSTALLED):

@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, TextIO
 
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from detector.app import class_archive
 from detector.kafka.jars import connector_jars
 from detector.kafka.java import require_java
 from detector.observability.jvm_output import forward_jvm_output
@@ -23,6 +25,9 @@ from detector.settings import Settings, specs
 
 THREAD_STACK: Final = "-Xss16m"  # the default overflows in the stream thread on deep plans when a query stops
 
+JVM_OPTIONS: Final = "spark.driver.extraJavaOptions"  # the one setting that is added to ours and replaces nothing
+# For a JVM of some minutes: the better compiler would cost more of two cores than it gives back.
+SHORT_LIVED: Final = "-XX:TieredStopAtLevel=1"
 STATE_PACKAGE: Final = "org.apache.spark.sql.execution.streaming.state"
 DEFAULTS: Final[Mapping[str, str]] = {
     "spark.sql.streaming.stateStore.providerClass": f"{STATE_PACKAGE}.RocksDBStateStoreProvider",  # heap and GC
@@ -49,7 +54,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 
-def build(settings: Settings, jvm_output: TextIO | None = None) -> SparkSession:
+def build(settings: Settings, jvm_output: TextIO | None = None, *, record_classes: Path | None = None) -> SparkSession:
     """Start the session, or return the running one.
 
     Parameters
@@ -58,6 +63,8 @@ def build(settings: Settings, jvm_output: TextIO | None = None) -> SparkSession:
         Master, memory, partitions and further Spark settings.
     jvm_output : TextIO or None
         Where the JVM's output goes, without its chatter; None is standard error.
+    record_classes : Path or None
+        Where the JVM writes the archive of its classes when it ends; None uses the one there is.
 
     Raises
     ------
@@ -70,16 +77,23 @@ def build(settings: Settings, jvm_output: TextIO | None = None) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if settings.spark.master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    options = f"{THREAD_STACK} -Dlog4j2.configurationFile={SPARK_LOG4J2.as_uri()}"
+    classes = class_archive.record_option(record_classes) if record_classes else class_archive.use_option(java)
+    chosen = dict(settings.spark.conf)
+    options = [
+        THREAD_STACK,
+        f"-Dlog4j2.configurationFile={SPARK_LOG4J2.as_uri()}",
+        classes,
+        chosen.pop(JVM_OPTIONS, ""),
+    ]
     conf = SparkConf().setMaster(settings.spark.master).setAppName(specs.identity(settings))
     conf.setAll(
         [
             *DEFAULTS.items(),
             ("spark.jars", ",".join(str(jar) for jar in connector_jars())),
             ("spark.driver.memory", settings.spark.driver_memory),
-            ("spark.driver.extraJavaOptions", options),
+            (JVM_OPTIONS, " ".join(filter(None, options))),
             ("spark.sql.shuffle.partitions", str(settings.state.shuffle_partitions)),
-            *settings.spark.conf.items(),
+            *chosen.items(),
         ]
     )
     if SparkContext._active_spark_context is None:  # noqa: SLF001 - the only way to ask

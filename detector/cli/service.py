@@ -38,13 +38,18 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def setup() -> None:
-    """Fetch and verify what runs Kafka and Spark: Java and the jars. Later starts need no network."""
+    """Fetch and verify what runs Kafka and Spark: Java and the jars. Later starts need no network and are faster."""
+    from detector.app import class_archive
     from detector.kafka.jars import broker_jars, connector_jars
     from detector.kafka.java import ensure_java
 
     java = ensure_java(out.print)
     jars = [*broker_jars(jar_progress), *connector_jars(jar_progress)]
     out.print(f"Java {java.version} at {java.home}; {len(jars)} jars verified in {jars[0].parent}")
+    if not class_archive.exists(java):
+        from detector.app import class_recording
+
+        class_recording.prepare(java, out.print)
 
 
 @app.command()

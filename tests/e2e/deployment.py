@@ -21,6 +21,8 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from detector.app.session import JVM_OPTIONS, SHORT_LIVED
+
 EPOCH = 1_795_000_000  # first event time of the made sensors, epoch seconds
 SENSORS = ("flow", "pressure", "temperature")
 DEADLINE = 180.0  # seconds; a bound for a loaded machine, nothing waits this long when it works
@@ -54,7 +56,7 @@ class Deployment:
                     "dead_letter": {"topic": self.dead},
                     "trigger": "200ms",
                     "http": {"port": 0},
-                    "spark": {"master": "local[2,4]", "driver_memory": "1g"},
+                    "spark": {"master": "local[2,4]", "driver_memory": "1g", "conf": {JVM_OPTIONS: SHORT_LIVED}},
                 }
             )
         )

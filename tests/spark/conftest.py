@@ -13,7 +13,9 @@ import pytest
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from detector.app.session import DEFAULTS, THREAD_STACK
+from detector.app import class_archive
+from detector.app.session import DEFAULTS, SHORT_LIVED, THREAD_STACK
+from detector.kafka.java import require_java
 from detector.observability.logs import SPARK_LOG4J2
 
 
@@ -22,7 +24,8 @@ def spark() -> Iterator[SparkSession]:
     """Start the session; its JVM ends with the package, since other suites need one with Kafka's jars."""
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    options = f"{THREAD_STACK} -Dlog4j2.configurationFile={SPARK_LOG4J2.as_uri()}"
+    classes = class_archive.use_option(require_java())
+    options = f"{THREAD_STACK} -Dlog4j2.configurationFile={SPARK_LOG4J2.as_uri()} {SHORT_LIVED} {classes}"
     builder = SparkSession.builder.master("local[2]").appName("tests")
     for key, value in {
         **DEFAULTS,

@@ -108,6 +108,7 @@ class Stage:
             f"http.port={http_port}",
             "trigger=500ms",
             "spark.driver_memory=1g",
+            f"spark.conf.{session.JVM_OPTIONS}={session.SHORT_LIVED}",
         )
         return load(None, (*common, *self.play.settings), {})
 
