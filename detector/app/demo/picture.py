@@ -58,7 +58,7 @@ font-family: "DejaVu Sans Mono", Menlo, Consolas, "Liberation Mono", monospace; 
 </svg>
 """
 CLIPPING: Final = re.compile(r' clip-path="[^"]*"')
-DUST: Final = re.compile(r"(\d+\.\d)\d{3,}")  # digits that the arithmetic of floats leaves behind
+VIEW: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')  # whose numbers are sums of floats
 
 
 class Picture:
@@ -109,7 +109,9 @@ class Picture:
         """
         self._console.print(Segments(self._moment), AT_THE_END, Group(*self._verdict), highlight=False)
         drawn = self._console.export_svg(title="", theme=THEME, code_format=SVG, unique_id="tidemark")
-        drawn = DUST.sub(r"\1", CLIPPING.sub("", drawn))
+        drawn = VIEW.sub(
+            lambda size: f'viewBox="0 0 {float(size[1]):.0f} {float(size[2]):.0f}"', CLIPPING.sub("", drawn)
+        )
         try:
             self._path.write_text(drawn.replace("</text>", "</text>\n"), encoding="utf-8")
         except OSError as error:

