@@ -219,9 +219,10 @@ class Simulation:
         plants = "1 station" if spec.stations == 1 else f"{spec.stations} stations"
         end = "" if when.end == math.inf else f" until {iso(when.end)}"
         sensors = spec.stations * (len(SENSORS) + 1)
+        new = NEW_SENSOR.key if spec.stations == 1 else f"{NEW_SENSOR.key} of each"
         return (
             f"{plants}, {sensors:,} sensors, into topic {self._topic} every {spec.every:g} s "
-            f"from {iso(when.first)}{end}; {NEW_SENSOR.key} from {iso(when.paced_from)}. Read them with {READ_WITH}"
+            f"from {iso(when.first)}{end}; {new} from {iso(when.paced_from)}. Read them with {READ_WITH}"
         )
 
     def _send(self, sender: Sender, ticks: list[Tick]) -> None:

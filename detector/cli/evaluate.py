@@ -56,6 +56,7 @@ def evaluate(
     the settings, model.*, windows.dedup, state.shuffle_partitions and spark.* count.
     """
     from detector.app import session
+    from detector.app.evaluate.files import require_writable
     from detector.app.evaluate.job import Evaluation
     from detector.app.evaluate.job import evaluate as job
     from detector.app.evaluate.plan import plan
@@ -63,6 +64,7 @@ def evaluate(
     began = time.monotonic()
     settings = load_settings(config, [*NO_SOURCE, *(overrides or ())])
     wanted = Evaluation(data, plan(data, window, entity or (), dataset or ()), result)
+    require_writable(result)  # before minutes of reading
     with err.status("starting Spark"):
         spark = session.build(settings)
     started = time.monotonic() - began
@@ -154,7 +156,7 @@ def _print_facts(report: Report, result: Path) -> None:
     )
     out.print("; ".join(f"{name} {seconds:.1f} s" for name, seconds in report.seconds.items()), highlight=False)
     out.print(
-        f"{result / SCORES} and {result / INCIDENTS} are written, in the form of score.py beside such series.",
+        f"{result / SCORES} and {result / INCIDENTS} are written.",
         highlight=False,
         soft_wrap=True,
     )

@@ -54,7 +54,7 @@ def setup() -> None:
 
 @app.command()
 def broker(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 9092,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 9092,
     topics: Annotated[
         list[str] | None,
         typer.Option("--topic", help="Create this topic, with 4 partitions, unless it exists; repeatable."),

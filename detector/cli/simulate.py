@@ -44,12 +44,15 @@ def simulate(
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0)] = 1,
     faults: Annotated[
-        bool, typer.Option("--faults/--no-faults", help="Random faults, one about every 10 minutes of event time.")
+        bool,
+        typer.Option(
+            "--faults/--no-faults", help="Faults: the first after 3 minutes of event time, then about one in 10."
+        ),
     ] = True,
     length: Annotated[
         str | None, typer.Option("--for", help="Stop after so much event time, e.g. 30m. Default: until Ctrl-C.")
     ] = None,
-    partitions: Annotated[int, typer.Option(help="Partitions of the topic, if it is created.", min=1)] = 4,
+    partitions: Annotated[int, typer.Option(help="Partitions of the topic, if it is created.", min=1, max=10_000)] = 4,
 ) -> None:
     """Send the records of simulated pumping stations to Kafka, with a history and with faults that are announced."""
     from detector.app.simulate import Simulation, SimulationSpec
@@ -94,6 +97,8 @@ def _settings(config: Path | None, overrides: list[str] | None, topic: str | Non
         try:
             return load_settings(config, overrides)
         except ConfigError as error:
+            if "source.topics" not in str(error):
+                raise
             raise ConfigError(
                 f"{error}\n  records go to the topic of source.topics, or to the one of --topic"
             ) from error

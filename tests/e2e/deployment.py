@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ SENSORS = ("flow", "pressure", "temperature")
 DEADLINE = 180.0  # seconds; a bound for a loaded machine, nothing waits this long when it works
 
 
-def reading(sensor: str, second: int) -> float:
+def reading(sensor: str, second: int, asset: str = "pump-1") -> float:
     """Return a reproducible reading: a slow cycle and noise."""
-    noise = random.Random(f"{sensor}/{second}").gauss(0, 1)
+    noise = random.Random(f"{asset}/{sensor}/{second}").gauss(0, 1)
     return 50 + 10 * SENSORS.index(sensor) + 5 * math.sin(second / 300) + noise
 
 
@@ -38,6 +39,7 @@ class Deployment:
     """A configuration, its topics and the commands that run on it."""
 
     def __init__(self, directory: Path, servers: str, name: str) -> None:
+        directory.mkdir(exist_ok=True)
         self.directory = directory
         self.servers = servers
         self.sensors, self.alerts, self.dead = f"{name}-sensors", f"{name}-alerts", f"{name}-dead"
@@ -77,19 +79,24 @@ class Deployment:
         return dict(json.loads(done.stdout.splitlines()[-1]))
 
     def produce(
-        self, seconds: Iterable[int], *, keyed: bool = True, fault: Callable[[str, int], float] = lambda *_: 0.0
+        self,
+        seconds: Iterable[int],
+        *,
+        assets: Iterable[str] = ("pump-1",),
+        keyed: bool = True,
+        fault: Callable[[str, int], float] = lambda *_: 0.0,
     ) -> None:
-        """Write one record a sensor and second; `fault` is added to the reading."""
+        """Write one record a sensor and second; `fault` is added to the reading, by asset/sensor."""
         for second in seconds:
-            for sensor in SENSORS:
+            for asset, sensor in product(assets, SENSORS):
                 record = {
-                    "asset_id": "pump-1",
+                    "asset_id": asset,
                     "sensor_id": sensor,
                     "timestamp": (EPOCH + second) * 1000,
-                    "value": reading(sensor, second) + fault(sensor, second),
+                    "value": reading(sensor, second, asset) + fault(f"{asset}/{sensor}", second),
                     "unit": "bar",
                 }
-                self.write(json.dumps(record).encode(), key=sensor.encode() if keyed else None)
+                self.write(json.dumps(record).encode(), key=f"{asset}/{sensor}".encode() if keyed else None)
         self.producer.flush(DEADLINE)
 
     def write(self, value: bytes | None, key: bytes | None = None) -> None:
@@ -98,13 +105,14 @@ class Deployment:
         self.producer.poll(0)
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[Run]:
+    def running(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Run]:
         """Run the detector; it is killed if the test did not stop it."""
         log = self.directory / "run.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                self.command("run", *arguments), stdout=output, stderr=output, cwd=self.directory
-            )
+                self.command("run", *arguments), stdout=output, stderr=output, cwd=self.directory,
+                env={**os.environ, **(environment or {})},
+            )  # fmt: skip
         run = Run(process, log, log.stat().st_size)
         try:
             yield run
@@ -195,7 +203,7 @@ class Run:
             for sample in family.samples
         }
 
-    def stop(self) -> int:
-        """Stop as an orchestrator would; returns the exit code."""
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop as an orchestrator would, or with SIGINT as Ctrl-C does; returns the exit code."""
+        self.process.send_signal(number)
         return self.process.wait(DEADLINE)

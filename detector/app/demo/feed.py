@@ -47,7 +47,8 @@ class Sender:
         self._flush_seconds = flush_seconds
         self._flushed = -math.inf
         self._failed: list[KafkaError] = []
-        self._producer = Producer(connection.librdkafka())
+        # `flush` says once what it says again and again while the broker is away.
+        self._producer = Producer({**connection.librdkafka(), "log_level": 2})
 
     def send(self, tick: Tick) -> None:
         """Send one tick.

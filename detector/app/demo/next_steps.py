@@ -68,7 +68,7 @@ def show_next_steps(settings: Settings, url: str, place: Place, screen: Screen) 
     screen.copy("alerts, with Python", f"{shlex.quote(sys.executable)} -c {shlex.quote(consumer)}")
     screen.copy("the settings it runs with", f"{tidemark} config check --config {config}")
     again = f"{tidemark} train --config {config} --set source.topics={shlex.quote(f'[{place.history_topic}]')}"
-    screen.copy("a model of the same history; the next start takes it", again)
+    screen.copy("training again: the same history gives the same model, under the same name", again)
     more = f"{tidemark} simulate --config {config} --stations 2"
     screen.copy("two more stations with faults, all of whose sensors are new", more)
     screen.copy("logs", f"tail -n 20 {' '.join(shlex.quote(str(path)) for path in place.logs)}")

@@ -36,7 +36,7 @@ def report(play: Play, played: Played, settings: Settings, began: float, screen:
         screen.false_openings(judgement)
     _new_sensors(played, settings, screen)
     screen.gap()
-    screen.facts(_facts(play, played, began))
+    screen.facts(_facts(play, played, settings, began))
 
 
 def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
@@ -45,14 +45,13 @@ def _verdicts(judgement: Judgement, played: Played, screen: Screen) -> None:
         screen.gap()
     else:
         screen.line("The live part has no labelled event.")
-    found = sum(verdict.openings > 0 for verdict in judgement.verdicts)
-    covered = sum(verdict.event.covered or verdict.openings > 0 for verdict in judgement.verdicts)
-    rest = len(judgement.verdicts) - covered
+    found, events = sum(verdict.openings > 0 for verdict in judgement.verdicts), len(judgement.verdicts)
+    rest = sum(not verdict.event.covered and not verdict.openings for verdict in judgement.verdicts)
     false, windows = len(judgement.false_openings), played.readings.windows
     share = f", 1 in {windows // false:,}" if false else ""
-    left = f", {rest} not covered yet" if rest else ""
+    left = f" ({rest} not covered yet)" if rest else ""
     alerts = "alert" if false == 1 else "alerts"
-    screen.line(f"{found} of {covered} detected{left}; {false:,} false {alerts} in {windows:,} windows judged{share}")
+    screen.line(f"{found} of {events} detected{left}; {false:,} false {alerts} in {windows:,} windows judged{share}")
 
 
 def _new_sensors(played: Played, settings: Settings, screen: Screen) -> None:
@@ -64,11 +63,13 @@ def _new_sensors(played: Played, settings: Settings, screen: Screen) -> None:
         screen.line(f"{name} is new and has no history: it is learning, {judged}; {opened}")
 
 
-def _facts(play: Play, played: Played, began: float) -> dict[str, str]:
+def _facts(play: Play, played: Played, settings: Settings, began: float) -> dict[str, str]:
     rate = played.records / played.seconds if played.seconds else 0.0
     opened = sum(each.opening for each in played.received)
     not_closed = "" if played.all_closed else "; NOT ALL CLOSED in time"
     facts = {
+        "threshold": f"set for 1 normal window in {1 / settings.model.false_alarm_rate:,.0f} "
+        "(model.false_alarm_rate; by default 1 in 1,000)",
         "records": f"{played.records:,} live in {seconds(played.seconds)}, {rate:,.0f}/s at this speed; "
         f"in the busiest batch {played.busiest:,.0f}/s",
         "windows": f"{played.readings.windows:,} scored{not_closed}",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,8 +44,8 @@ class ResultFiles:
 
     def __enter__(self) -> Self:
         """Open both."""
+        require_writable(self._directory)
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
             for name, header in COLUMNS.items():
                 raw = self._stack.enter_context((self._directory / f"{name}{_PARTIAL}").open("wb"))
                 # Neither name nor time: the bytes depend on the content alone.
@@ -85,3 +86,19 @@ class ResultFiles:
 
     def _rows(self, name: str, rows: pd.DataFrame) -> None:
         rows.to_csv(self._open[name], header=False, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+
+
+def require_writable(directory: Path) -> None:
+    """Make a directory for results, unless it is there.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be made or written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not os.access(directory, os.W_OK):
+            raise PermissionError("no permission to write")
+    except OSError as error:
+        raise StorageError(f"{directory} cannot be written to ({error}); name another directory") from error

@@ -15,6 +15,12 @@ from detector.app.plant.sensors import PUMPS, SENSORS
 from detector.app.plant.station import Plant
 
 MEAN_GAP_SECONDS: Final = 600.0  # of event time, from one beginning to the next
+# Who tries things out is to see an alert soon: the first fault is one that is easily found, and lasts for as long as
+# training on a history and a start take.
+FIRST_SECONDS: Final = 180.0
+FIRST: Final = ("intake", "temperature")
+FIRST_MINUTES: Final = 20.0
+FIRST_SIZE: Final = 12.0  # as `Fault` has it
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,9 @@ FORMS: Final[dict[Kind, Form]] = {
 
 
 class Schedule:
-    """Random faults of a plant, one about every `MEAN_GAP_SECONDS`, never two at once on one asset.
+    """Faults of a plant: a level shift after `FIRST_SECONDS`, then random ones, never two at once on one asset.
+
+    The random ones begin about every `MEAN_GAP_SECONDS`.
 
     Parameters
     ----------
@@ -60,7 +68,8 @@ class Schedule:
         self._plant = plant
         self._rng = np.random.default_rng((seed, 1))  # another stream than the plant's
         self._until: dict[str, float] = {}
-        self.next_start = plant.next_time + self._rng.exponential(MEAN_GAP_SECONDS)
+        self._first = True
+        self.next_start = plant.next_time + FIRST_SECONDS
 
     def begin(self) -> Fault | None:
         """Let a fault begin with the next values of the plant, and decide when the one after it does.
@@ -72,17 +81,24 @@ class Schedule:
         """
         spec, now = self._plant.spec, self._plant.next_time
         self.next_start = now + self._rng.exponential(MEAN_GAP_SECONDS)
+        if self._first:
+            self._first = False
+            return self._inject("level shift", spec.asset_id(0, FIRST[0]), FIRST[1], FIRST_MINUTES, FIRST_SIZE)
         kind = KINDS[int(self._rng.integers(len(KINDS)))]
         station = int(self._rng.integers(spec.stations))
         asset, sensor_id = self._place(kind, self._plant.duty_pump(station))
         form = FORMS[kind]
         size = self._rng.uniform(*form.size)
         size *= self._rng.choice((-1.0, 1.0)) if form.signed else 1.0
-        lasting = spec.every * max(1, round(60.0 * self._rng.uniform(*form.minutes) / spec.every))
+        minutes = self._rng.uniform(*form.minutes)
         asset_id = spec.asset_id(station, asset)
         if self._until.get(asset_id, now) > now:
             return None
-        fault = Fault(kind, asset_id, sensor_id, now, now + lasting, size)
+        return self._inject(kind, asset_id, sensor_id, minutes, size)
+
+    def _inject(self, kind: Kind, asset_id: str, sensor_id: str | None, minutes: float, size: float) -> Fault:
+        every, now = self._plant.spec.every, self._plant.next_time
+        fault = Fault(kind, asset_id, sensor_id, now, now + every * max(1, round(60.0 * minutes / every)), size)
         self._until[asset_id] = fault.end
         self._plant.inject(fault)
         return fault

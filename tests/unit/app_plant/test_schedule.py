@@ -4,11 +4,11 @@ from collections import defaultdict
 from itertools import pairwise
 
 from detector.app.plant import KINDS, Fault, Plant, PlantSpec, Schedule
-from detector.app.plant.schedule import MEAN_GAP_SECONDS
+from detector.app.plant.schedule import FIRST_SECONDS, MEAN_GAP_SECONDS
 
 START = 1_795_370_400.0
 EVERY = 60.0
-HOURS = 40
+HOURS = 20
 
 
 def faults_of(seed: int, stations: int = 1) -> list[Fault]:
@@ -27,6 +27,14 @@ def faults_of(seed: int, stations: int = 1) -> list[Fault]:
 def test_the_same_seed_gives_the_same_faults_and_another_one_others() -> None:
     assert faults_of(1) == faults_of(1)
     assert faults_of(1) != faults_of(2)
+
+
+def test_the_first_fault_comes_soon_and_is_one_that_is_easily_found() -> None:
+    for seed in range(3):
+        first = faults_of(seed, stations=2)[0]
+        assert first.start - START == FIRST_SECONDS
+        assert (first.kind, first.asset_id, first.sensor_id) == ("level shift", "station-001.intake", "temperature")
+        assert first.size > 8
 
 
 def test_every_kind_comes_and_about_as_often_as_is_said() -> None:
