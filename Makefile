@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 DATA ?= ../shared/quality/dev
 OUT ?= build/quality
+SEEDS ?= 1
 LOCKS := requirements-build.lock requirements-dev.lock
 # Named by content, not by time: a fresh checkout of the same locks installs nothing.
 INSTALLED := $(VENV)/.installed-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | tr -d ' ')
@@ -18,20 +19,20 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench quality test image image-build check lint format lock clean java-and-jars
+.PHONY: help setup demo bench quality test test-fault image image-build check lint format lock clean java-and-jars
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) java-and-jars ## install everything the other targets need
 
-demo: setup ## run the demonstration: broker, history, training, live stream, alerts
+demo: setup ## broker, history, training, a live plant with faults, alerts
 	@$(BIN)/tidemark demo $(ARGS)
 
-bench: setup ## measure throughput, stages, scale and latency (ARGS="--quick": whether it works)
+bench: setup ## measure speed and scale (ARGS=--quick: whether it works)
 	@$(BIN)/python -m bench $(ARGS)
 
-quality: setup ## judge labelled series: DATA=their directory, OUT=where scores and incidents go
+quality: setup ## judge labelled series (DATA=directory OUT=results)
 	@test -f $(DATA)/manifest.csv || { \
 		echo "$(DATA) holds no series; name a directory with manifest.csv: make quality DATA=DIRECTORY" >&2; exit 78; }
 	@$(BIN)/tidemark evaluate $(DATA) --out $(OUT) $(ARGS)
@@ -40,13 +41,16 @@ quality: setup ## judge labelled series: DATA=their directory, OUT=where scores 
 test: setup ## run all tests, with a real broker and Spark
 	@$(PYTEST) --dist loadfile $(ARGS)
 
+test-fault: setup ## kill the application at every step of a batch (SEEDS=1)
+	@SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/fault -s $(ARGS)
+
 image-build: ## build the image alone
 	@.ci/image build
 
-image: $(INSTALLED) ## build the image and run it as deploy/compose.yaml says
+image: $(INSTALLED) ## build the image, run it as deploy/compose.yaml does
 	@.ci/image $(ARGS)
 
-check: lint ## lint, types, import contract and the tests that need no Java, under a minute
+check: lint ## lint, types, import contract, tests that need no Java
 	@$(PYTEST) tests/unit tests/contract
 
 lint: $(INSTALLED) ## lint, formatting, types and the import contract
@@ -69,7 +73,7 @@ lock: $(INSTALLED) java-and-jars ## write the locks of packages and jars anew
 	@$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
 	@$(BIN)/python -m detector.kafka relock
 
-clean: ## remove the virtual environment and what tools left; downloads stay in the user's cache
+clean: ## remove .venv and what tools left; downloads stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
 		spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

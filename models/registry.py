@@ -107,10 +107,9 @@ class Registry:
                 return self._adopt(staged, manifest.digest)
 
     def _adopt(self, staged: Path, digest: str) -> str:
+        if (known := self.find(digest)) is not None:
+            return known
         names = self.versions()
-        for name in names:
-            if name.endswith(digest[:8]) and self.manifest(name).digest == digest:
-                return name
         number = int(names[-1].split("-")[0]) + 1 if names else 1
         version = f"{number:04d}-{digest[:8]}"
         _sync(staged)
@@ -177,6 +176,11 @@ class Registry:
         version = self.aliases().get(ref, ref)
         self._require(version)
         return version
+
+    def find(self, digest: str) -> str | None:
+        """Return the version whose manifest has a digest, None if there is none."""
+        names = (name for name in self.versions() if name.endswith(digest[:8]))
+        return next((name for name in names if self.manifest(name).digest == digest), None)
 
     def _require(self, version: str) -> None:
         if not _VERSION.fullmatch(version) or not (self._versions / version).is_dir():

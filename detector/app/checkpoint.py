@@ -1,7 +1,7 @@
 """What Spark's checkpoint says, read from its files: query, batches, offsets, watermark; and who owns it.
 
 The directory of ``state.checkpoint`` holds Spark's own checkpoint in ``spark`` and ``owner.json`` beside it:
-the identity of the checkpoint, and the settings that it froze.
+the identity of the checkpoint, and the settings that it froze. ``judges`` has the settings that have judged from it.
 
 Not here: what follows from it (``detector.kafka.alert_sink``). Spark alone writes below ``spark``.
 """
@@ -24,6 +24,7 @@ from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 from detector.kafka.source import Offsets, from_json
 
 OWNER_FILE: Final = "owner.json"
+JUDGES: Final = "judges"
 LOCK_FILE: Final = "lock"
 _OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
 
@@ -125,14 +126,40 @@ class Checkpoint:
                 f"{path} is missing but {self.spark} has batches; restore it from a backup of the checkpoint"
             )
         owner = str(uuid.uuid4())
-        self.directory.mkdir(parents=True, exist_ok=True)
-        staged = path.with_suffix(".new")
-        with staged.open("w") as file:
-            json.dump({"owner_uuid": owner, "frozen": dict(frozen)}, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.rename(path)
+        _write(path, {"owner_uuid": owner, "frozen": dict(frozen)})
         return owner
+
+    def keep_decisive_settings(self, digest: str, decisive: Mapping[str, Any]) -> None:
+        """Keep the settings that judge from now on, for a start that finishes a batch of theirs.
+
+        Raises
+        ------
+        StorageError
+            If the disk refuses.
+        """
+        path = self._judge(digest)
+        try:
+            if not path.exists():
+                _write(path, decisive)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}; check the disk and its permissions") from error
+
+    def decisive_settings(self, digest: str) -> dict[str, Any]:
+        """Return settings that were kept.
+
+        Raises
+        ------
+        ContractError
+            If the file is missing or damaged.
+        """
+        path = self._judge(digest)
+        try:
+            return dict(json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise self._damaged(path, error) from error
+
+    def _judge(self, digest: str) -> Path:
+        return self.directory / JUDGES / f"{digest}.json"
 
     def facts(self, owner_uuid: str) -> CheckpointFacts:
         """Return what the alert sink must know at start."""
@@ -200,3 +227,14 @@ class Checkpoint:
             f"{path} is missing or damaged ({error}); restore the checkpoint from a backup, or start with an empty "
             "state.checkpoint under another app.deployment"
         )
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file as a whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(".new")
+    with staged.open("w") as file:
+        json.dump(value, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.rename(path)

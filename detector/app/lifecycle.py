@@ -21,19 +21,20 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from detector.app import session
 from detector.app.checkpoint import Checkpoint
+from detector.app.judge import Judge, Model, judge_of_unfinished, load_judge
 from detector.app.recording import Recorder
 from detector.app.rejects import FinishedBatch, LedgerWorker, gap
-from detector.app.stream import Model, Publisher, load_model, scored_stream, scoring_spec
+from detector.app.stream import Publisher, scored_stream, scoring_spec
 from detector.errors import DetectorError, FencedError
 from detector.kafka import source
 from detector.kafka.alert_sink import AlertSink
-from detector.kafka.commit_log import CommitLog
+from detector.kafka.commit_log import CommitLog, Marker
 from detector.kafka.dead_letter import Ledger
 from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.sink_port import SinkSpec
 from detector.observability.health import HealthServer, Readiness
 from detector.observability.progress import BatchProgress
-from detector.settings import Settings, config_digest, specs
+from detector.settings import Settings, decisive, specs
 
 DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted; containers get 30 s
 LEDGER_DRAIN_SECONDS: Final = 5.0
@@ -86,6 +87,7 @@ class Application:
     on_batch: Callable[[BatchProgress], None] = lambda _: None
     _stopping: threading.Event = field(default_factory=threading.Event)
     _running: bool = False
+    _on_stop: Callable[[], None] = lambda: None
 
     def stop(self) -> None:
         """Ask for a stop at the next batch boundary; safe from a signal handler or another thread."""
@@ -110,16 +112,16 @@ class Application:
         DetectorError, ModelError
             What ended it; each class has an exit code and a reaction.
         """
-        with contextlib.suppress(_StoppedAtStartError):
+        with contextlib.suppress(_StoppedAtStartError), session.named_jvm_end():
             self._run()
 
     def _run(self) -> None:
         settings = self.settings
-        model = load_model(settings)
+        judge = load_judge(settings)
         checkpoint = Checkpoint(settings.state.checkpoint)
         readiness = Readiness(STALE_AFTER_SECONDS, time.monotonic)
         with contextlib.ExitStack() as stack:
-            recorder = Recorder(model, checkpoint, readiness, self.on_batch)
+            recorder = Recorder(checkpoint, readiness, self.on_batch)
             registry = recorder.metrics.registry
             server = HealthServer(settings.http.host, settings.http.port, registry, readiness.verdict)
             stack.callback(server.close)
@@ -127,27 +129,44 @@ class Application:
             owner = checkpoint.claim(frozen_settings(settings))
             stack.enter_context(checkpoint.locked(take_over=self.take_over))
             spark = session.build(settings)
-            sink = stack.enter_context(_started_sink(self, model, checkpoint, owner))
+            sink, before = stack.enter_context(_started_sink(self, checkpoint, owner))
             worker = stack.enter_context(_started_worker(settings, checkpoint, recorder))
             recorder.attach(worker)
             listener = recorder.listener(specs.QUERY_NAME)
             spark.streams.addListener(listener)
             stack.callback(spark.streams.removeListener, listener)
-            publisher = Publisher(sink, checkpoint, worker.wait_for_room, recorder.on_result)
-            query = _start_query(spark, settings, model, list(topics.partitions), publisher)
-            stack.callback(_end_query, spark, query, checkpoint)
-            stack.callback(worker.release)
-            self._running = True
-            log.info("running", metrics=f"{server.url}/metrics", model=model.version)
-            self.on_started(Started(server.url, model))
-            self._watch(query, publisher, readiness)
+            publisher = Publisher(sink, checkpoint, judge.digests, worker.wait_for_room, recorder.on_result)
+            queries = _Queries(spark, checkpoint, list(topics.partitions), publisher, recorder.judged_by)
 
-    def _watch(self, query: StreamingQuery, publisher: Publisher, readiness: Readiness) -> None:
-        while not self._stopping.wait(WATCH_SECONDS):
+            def on_stop() -> None:
+                log.info("stopping at the next batch boundary")
+                readiness.stopping()
+                worker.release()
+
+            self._on_stop = on_stop
+            self._running = True
+            earlier = judge_of_unfinished(before, checkpoint, judge)
+            if earlier is not None and before is not None:
+                self._finish(before.batch_id, earlier, queries)
+            if not self._stopping.is_set():
+                with queries.query(judge) as query:
+                    log.info("running", metrics=f"{server.url}/metrics", model=judge.model.version)
+                    self.on_started(Started(server.url, judge.model))
+                    self._watch(query, publisher, lambda: False)
+
+    def _finish(self, batch_id: int, judge: Judge, queries: _Queries) -> None:
+        """Let the judge of a published batch finish it."""
+        log.info("a published batch is finished by its own judge first", batch=batch_id, model=judge.model.version)
+        with queries.query(judge) as query:
+            self._watch(query, queries.publisher, lambda: queries.checkpoint.last_committed() >= batch_id)
+
+    def _watch(self, query: StreamingQuery, publisher: Publisher, done: Callable[[], bool]) -> None:
+        while not done():
+            if self._stopping.wait(WATCH_SECONDS):
+                self._on_stop()
+                return
             if not query.isActive:
                 raise _failure(query, publisher)
-        log.info("stopping at the next batch boundary")
-        readiness.stopping()
 
 
 def frozen_settings(settings: Settings) -> Mapping[str, Any]:
@@ -175,13 +194,13 @@ def _prepare_topics(settings: Settings) -> TopicFacts:
 
 
 @contextlib.contextmanager
-def _started_sink(application: Application, model: Model, checkpoint: Checkpoint, owner: str) -> Iterator[AlertSink]:
+def _started_sink(
+    application: Application, checkpoint: Checkpoint, owner: str
+) -> Iterator[tuple[AlertSink, Marker | None]]:
     settings = application.settings
     log_spec = specs.log(settings)
     sink_spec = SinkSpec(
         deployment=log_spec.transactional_id,
-        model_digest=model.manifest.digest,
-        config_digest=config_digest(settings),
         marker_interval_seconds=settings.alerts.marker_interval.total_seconds(),
         take_over=application.take_over,
     )
@@ -191,7 +210,7 @@ def _started_sink(application: Application, model: Model, checkpoint: Checkpoint
         log.info(
             "owner", id=log_spec.transactional_id, start=sink.marker.generation, published=before and before.batch_id
         )
-        yield sink
+        yield sink, before
     finally:
         sink.close()
 
@@ -212,20 +231,38 @@ def _started_worker(settings: Settings, checkpoint: Checkpoint, recorder: Record
             log.warning("dead letters are left for the next start", batches=worker.backlog)
 
 
-def _start_query(
-    spark: SparkSession, settings: Settings, model: Model, topics: list[str], publisher: Publisher
-) -> StreamingQuery:
-    raw = source.stream(spark, specs.source(settings))
-    scoring = scoring_spec(settings, model, topics)
-    scored = scored_stream(raw, specs.decode(settings), specs.windows(settings), scoring)
-    return (
-        scored.writeStream.queryName(specs.QUERY_NAME)
-        .outputMode("append")
-        .option("checkpointLocation", str(publisher.checkpoint.spark.absolute()))
-        .trigger(processingTime=f"{round(settings.trigger.total_seconds() * 1000)} milliseconds")
-        .foreachBatch(publisher)
-        .start()
-    )
+@dataclass(frozen=True)
+class _Queries:
+    """Starts and ends the query, under one judge after another."""
+
+    spark: SparkSession
+    checkpoint: Checkpoint
+    topics: list[str]
+    publisher: Publisher
+    on_judge: Callable[[Model], None]
+
+    @contextlib.contextmanager
+    def query(self, judge: Judge) -> Iterator[StreamingQuery]:
+        """Run the query while the context lasts."""
+        settings = judge.settings
+        self.checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
+        self.publisher.judged_by = judge.digests
+        self.on_judge(judge.model)
+        raw = source.stream(self.spark, specs.source(settings))
+        scoring = scoring_spec(judge, self.topics)
+        scored = scored_stream(raw, specs.decode(settings), specs.windows(settings), scoring)
+        query = (
+            scored.writeStream.queryName(specs.QUERY_NAME)
+            .outputMode("append")
+            .option("checkpointLocation", str(self.checkpoint.spark.absolute()))
+            .trigger(processingTime=f"{round(settings.trigger.total_seconds() * 1000)} milliseconds")
+            .foreachBatch(self.publisher)
+            .start()
+        )
+        try:
+            yield query
+        finally:
+            _end_query(self.spark, query, self.checkpoint)
 
 
 def _end_query(spark: SparkSession, query: StreamingQuery, checkpoint: Checkpoint) -> None:

@@ -14,8 +14,9 @@ import confluent_kafka
 import pyspark
 
 from detector.app.checkpoint import Checkpoint
+from detector.app.judge import Model
 from detector.app.rejects import FinishedBatch, LedgerWorker, ranges_of, reject_blocks, reject_counts
-from detector.app.stream import BatchResult, Model
+from detector.app.stream import BatchResult
 from detector.observability.health import Readiness
 from detector.observability.listener import ProgressListener, QueryTermination
 from detector.observability.metrics import BuildInfo, Metrics, SummaryFacts
@@ -30,8 +31,6 @@ class Recorder:
 
     Parameters
     ----------
-    model : Model
-        What judges.
     checkpoint : Checkpoint
         Where the query began to read.
     readiness : Readiness
@@ -40,18 +39,19 @@ class Recorder:
         Told of each finished batch, after the metrics.
     """
 
-    def __init__(
-        self, model: Model, checkpoint: Checkpoint, readiness: Readiness, on_batch: Callable[[BatchProgress], None]
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, readiness: Readiness, on_batch: Callable[[BatchProgress], None]) -> None:
         library = confluent_kafka.libversion()[0]
         self.metrics = Metrics(BuildInfo(importlib.metadata.version("tidemark"), pyspark.__version__, library))
-        trained_at = datetime.fromisoformat(model.manifest.created_at).timestamp()
-        self.metrics.set_model(model.version, model.manifest.digest, trained_at)
         self.metrics.record_rejects(dict.fromkeys(REJECT_REASONS, 0))
         self._checkpoint = checkpoint
         self._readiness = readiness
         self._on_batch = on_batch
         self._worker: LedgerWorker | None = None
+
+    def judged_by(self, model: Model) -> None:
+        """Tell which model judges from now on."""
+        trained_at = datetime.fromisoformat(model.manifest.created_at).timestamp()
+        self.metrics.set_model(model.version, model.manifest.digest, trained_at)
 
     def attach(self, worker: LedgerWorker) -> None:
         """Hand finished batches to a ledger from now on."""

@@ -5,18 +5,23 @@ Not here: what runs in it. One session a process.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
-from pyspark import SparkConf, SparkContext
+from py4j.protocol import Py4JError
+from pyspark import SparkConf, SparkContext, accumulators
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from detector.app import class_archive
+from detector.errors import DetectorError
 from detector.kafka.jars import connector_jars
 from detector.kafka.java import require_java
 from detector.observability.jvm_output import forward_jvm_output
@@ -28,6 +33,7 @@ THREAD_STACK: Final = "-Xss16m"  # the default overflows in the stream thread on
 JVM_OPTIONS: Final = "spark.driver.extraJavaOptions"  # the one setting that is added to ours and replaces nothing
 # For a JVM of some minutes: the better compiler would cost more of two cores than it gives back.
 SHORT_LIVED: Final = "-XX:TieredStopAtLevel=1"
+JVM_END_SECONDS: Final = 2.0  # from broken connections to the end of the process
 STATE_PACKAGE: Final = "org.apache.spark.sql.execution.streaming.state"
 DEFAULTS: Final[Mapping[str, str]] = {
     "spark.sql.streaming.stateStore.providerClass": f"{STATE_PACKAGE}.RocksDBStateStoreProvider",  # heap and GC
@@ -103,5 +109,48 @@ def build(settings: Settings, jvm_output: TextIO | None = None, *, record_classe
         gateway = launch_gateway(conf, streams)  # type: ignore[no-untyped-call]
         if gateway.proc is not None:  # None under spark-submit, where the JVM came first
             forward_jvm_output(gateway.proc.stdout, jvm_output or sys.stderr)
+        # Where the JVM is killed its connections break: `named_jvm_end` says so once, in place of a trace for each.
+        accumulators.AccumulatorTCPServer.handle_error = _say_nothing  # type: ignore[assignment,method-assign]
+        on_interrupt = signal.getsignal(signal.SIGINT)
         SparkContext(conf=conf, gateway=gateway)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, on_interrupt)  # Spark's own would cancel the running batch
     return SparkSession.builder.getOrCreate()
+
+
+@contextlib.contextmanager
+def named_jvm_end() -> Iterator[None]:
+    """Turn what Python meets when Spark's JVM is gone into one error that says so.
+
+    Raises
+    ------
+    DetectorError
+        If the JVM has ended by itself: killed, or out of memory.
+    """
+    try:
+        yield
+    except (Py4JError, OSError, EOFError) as error:
+        code = _jvm_exit_code()
+        if code is None:
+            raise
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        raise DetectorError(
+            f"Spark's JVM ended {how}. Signal 9 is what a system that has run out of memory sends: give the process "
+            "more, or less to spark.driver_memory. A restart continues from the checkpoint"
+        ) from error
+
+
+def _jvm_exit_code() -> int | None:
+    """Return how the JVM ended; None if it lives, or is not ours."""
+    gateway = SparkContext._gateway  # noqa: SLF001 - the only way to ask
+    process = None if gateway is None else gateway.proc
+    if process is None:
+        return None
+    with contextlib.suppress(subprocess.TimeoutExpired):  # its connections break a moment before it is gone
+        process.wait(JVM_END_SECONDS)
+    code: int | None = process.poll()
+    return code
+
+
+def _say_nothing(*_: object) -> None:
+    return

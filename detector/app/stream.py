@@ -17,11 +17,12 @@ from pyspark.sql import functions as f
 from pyspark.storagelevel import StorageLevel
 
 from detector.app.checkpoint import Checkpoint
+from detector.app.judge import Judge
 from detector.app.shards import ModelLoader
-from detector.errors import ContractError
+from detector.failpoints import reach
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
-from detector.kafka.sink_port import Published
+from detector.kafka.sink_port import JudgedBy, Published
 from detector.pipeline import columns as c
 from detector.pipeline.alerts import AlertContext
 from detector.pipeline.decode import DecodeSpec, decode, observe_rejects, valid
@@ -30,47 +31,7 @@ from detector.pipeline.event_time import with_watermark
 from detector.pipeline.schema import topic_id
 from detector.pipeline.scoring import ScoringSpec, score
 from detector.pipeline.windows import WindowSpec, deduplicate, windows
-from detector.settings import Settings, config_digest, specs
-from models.artifact import Manifest
-from models.registry import Registry
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model of a run: its version's name and what its manifest says."""
-
-    version: str
-    manifest: Manifest
-
-
-def load_model(settings: Settings) -> Model:
-    """Find the model to run and check that it fits the settings.
-
-    Raises
-    ------
-    ContractError
-        If it was trained for other windows or another number of buckets.
-    RegistryError, ArtifactCorruptError, ArtifactIncompatibleError
-        If there is none, or it cannot be used.
-    """
-    registry = Registry(Path(settings.model.registry))
-    version = registry.resolve(settings.model.version)
-    manifest = registry.manifest(version)
-    shape = specs.windows(settings)
-    wanted = {
-        "windows.length (s)": (manifest.window_seconds, shape.length_seconds),
-        "windows.slide (s)": (manifest.slide_seconds, shape.slide_seconds),
-        "state.buckets": (manifest.buckets, settings.state.buckets),
-    }
-    wrong = [
-        f"{name}: model {model!r}, setting {setting!r}" for name, (model, setting) in wanted.items() if model != setting
-    ]
-    if wrong:
-        raise ContractError(
-            f"model {version} of {settings.model.registry} is for other windows or buckets ({'; '.join(wrong)}); "
-            "set them as the model has them, or train again"
-        )
-    return Model(version, manifest)
+from detector.settings import specs
 
 
 def scored_stream(raw: DataFrame, decoding: DecodeSpec, shape: WindowSpec, scoring: ScoringSpec) -> DataFrame:
@@ -80,14 +41,15 @@ def scored_stream(raw: DataFrame, decoding: DecodeSpec, shape: WindowSpec, scori
     return score(windows(records, shape), scoring)
 
 
-def scoring_spec(settings: Settings, model: Model, topics: list[str]) -> ScoringSpec:
-    """Return how windows are scored by a model."""
+def scoring_spec(judge: Judge, topics: list[str]) -> ScoringSpec:
+    """Return how windows are scored by a judge."""
+    settings, model = judge.settings, judge.model
     context = AlertContext(
         identity=specs.identity(settings),
         slide_us=round(model.manifest.slide_seconds * 1_000_000),
         model_version=model.version,
         model_digest=model.manifest.digest,
-        config_digest=config_digest(settings),
+        config_digest=judge.digests.config,
         topics={topic_id(topic): topic for topic in topics},
         max_openings=settings.alerts.max_openings_per_bucket,
     )
@@ -134,6 +96,8 @@ class Publisher:
         The protocol.
     checkpoint : Checkpoint
         Names each batch by its offsets.
+    judged_by : JudgedBy
+        What judges the batches of this query.
     before_batch : callable
         May hold the batch back (backlog of dead letters).
     on_result : callable
@@ -142,6 +106,7 @@ class Publisher:
 
     sink: AlertSink
     checkpoint: Checkpoint
+    judged_by: JudgedBy
     before_batch: Callable[[], None]
     on_result: Callable[[BatchResult], None]
     failure: Exception | None = None
@@ -149,8 +114,10 @@ class Publisher:
     def __call__(self, rows: DataFrame, batch_id: int) -> None:
         """Publish one micro-batch; an error is kept in `failure`, since Spark hands on only its text."""
         try:
+            reach("batch planned")
             self.before_batch()
             self._publish(rows, batch_id)
+            reach("batch returned")
         except Exception as error:
             self.failure = error
             raise
@@ -160,6 +127,7 @@ class Publisher:
         rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             summaries = self._summaries(rows)
+            reach("batch computed")
             alerts = rows.where(f.col(c.ROW_KIND) == c.ALERT_ROW)
             counted = alerts.groupBy(c.EVENT, c.SEVERITY).count().collect() if summaries else []
             counts = {(str(row[0]), str(row[1])): int(row[2]) for row in counted}
@@ -173,7 +141,7 @@ class Publisher:
                     yield OutgoingMessage(bytes(row[c.MESSAGE_KEY]), bytes(row[c.MESSAGE_VALUE]), headers)
 
             batch = self.checkpoint.batch(batch_id)
-            published = self.sink.publish(batch, messages if counts else list, sum(counts.values()))
+            published = self.sink.publish(batch, self.judged_by, messages if counts else list, sum(counts.values()))
             self.on_result(BatchResult(published, counts, summaries, tuple(newest)))
         finally:
             rows.unpersist()

@@ -31,7 +31,7 @@ import msgspec
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.commit_log import AbortedError, Marker, OutgoingMessage, UncertainError
-from detector.kafka.sink_port import BatchFacts, CheckpointFacts, Published, SinkSpec, TransactionalLog
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, JudgedBy, Published, SinkSpec, TransactionalLog
 
 SLOW_COMMIT_SECONDS: Final = 1.0  # a slower commit may have been retried behind our back: recycle the producer
 RETRY_SECONDS: Final = 0.5  # between attempts, so that a broker that refuses at once is not hammered
@@ -120,13 +120,17 @@ class AlertSink:
         self._marker = mine
         return found
 
-    def publish(self, batch: BatchFacts, messages: Callable[[], Iterable[OutgoingMessage]], count: int) -> Published:
+    def publish(
+        self, batch: BatchFacts, judged_by: JudgedBy, messages: Callable[[], Iterable[OutgoingMessage]], count: int
+    ) -> Published:
         """Publish one micro-batch; returns when its alerts are committed or need not be.
 
         Parameters
         ----------
         batch : BatchFacts
             The batch as the checkpoint names it.
+        judged_by : JudgedBy
+            What judged it.
         messages : callable
             Yields the batch's alerts, the same each time it is called.
         count : int
@@ -161,8 +165,8 @@ class AlertSink:
             offsets_sha256=batch.offsets_sha256,
             end_offsets=batch.end_offsets,
             emitted_watermark=batch.watermark,
-            model_digest=self._spec.model_digest,
-            config_digest=self._spec.config_digest,
+            model_digest=judged_by.model,
+            config_digest=judged_by.config,
             time=self._clock(),
         )
         uncertain, aborted = self._transact(messages, marker, following, started + self._spec.deadline_seconds)

@@ -16,6 +16,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from detector.errors import ContractError, FencedError, TransientError
+from detector.failpoints import reach
 from detector.kafka.compacted import read_latest
 
 if TYPE_CHECKING:
@@ -230,6 +231,7 @@ class CommitLog:
         timeout = self.spec.transaction_timeout_seconds
         try:
             producer.begin_transaction()
+            reach("transaction begun")
             for message in messages:
                 self._produce(producer, self.spec.alerts_topic, *message)
             self._produce(
@@ -243,6 +245,7 @@ class CommitLog:
                 raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001 - public constant
         except KafkaException as error:
             self._abort(producer, error)
+        reach("alerts produced")
         started = time.monotonic()
         try:
             producer.commit_transaction(timeout)
@@ -250,7 +253,9 @@ class CommitLog:
             if error.args[0].txn_requires_abort():
                 self._abort(producer, error)
             raise self._classify(error, "commit_transaction", uncertain=True) from error
-        return time.monotonic() - started
+        seconds = time.monotonic() - started
+        reach("committed")
+        return seconds
 
     def _produce(
         self, producer: Producer, topic: str, key: bytes, value: bytes, headers: list[tuple[str, bytes]]

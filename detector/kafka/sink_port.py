@@ -66,6 +66,13 @@ class BatchFacts(NamedTuple):
     watermark: float | None
 
 
+class JudgedBy(NamedTuple):
+    """Digests of the model and of the settings that judge a batch."""
+
+    model: str
+    config: str
+
+
 class Published(NamedTuple):
     """What became of a batch: outcome, seconds of the whole publication, times the outcome was uncertain."""
 
@@ -83,8 +90,6 @@ class SinkSpec:
     ----------
     deployment : str
         Transactional id, for messages.
-    model_digest, config_digest : str
-        What judges the batches of this run.
     marker_interval_seconds : float
         A marker is written at least this often, also without alerts.
     deadline_seconds : float
@@ -94,8 +99,6 @@ class SinkSpec:
     """
 
     deployment: str
-    model_digest: str
-    config_digest: str
     marker_interval_seconds: float = 60.0
     deadline_seconds: float = 300.0
     take_over: bool = False

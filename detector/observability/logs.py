@@ -7,6 +7,7 @@ beyond the file that bounds it (`SPARK_LOG4J2`).
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -162,7 +163,13 @@ class _Repeats(logging.Filter):
         return True
 
 
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    """Drop what py4j logs past its own loggers: traces of errors that it raises too."""
+    return f"{os.sep}py4j{os.sep}" not in record.pathname
+
+
 def _route_standard_logging(handler: logging.Handler, level: Level) -> None:
+    handler.addFilter(_not_of_py4j)
     threshold = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
     root.handlers = [handler]

@@ -6,7 +6,7 @@ Not here: what the settings do (each room).
 from __future__ import annotations
 
 from detector.settings.connection import KafkaSettings, SecuritySettings, SourceSettings
-from detector.settings.effective import config_digest, effective, render
+from detector.settings.effective import config_digest, decisive, effective, render, with_decisive
 from detector.settings.load import load
 from detector.settings.records import (
     AssetSettings,
@@ -48,8 +48,10 @@ __all__ = [
     "StateSettings",
     "WindowSettings",
     "config_digest",
+    "decisive",
     "effective",
     "leaves",
     "load",
     "render",
+    "with_decisive",
 ]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from detector.settings.schema import Settings
 
 REDACTED = "**********"
@@ -76,11 +78,35 @@ def config_digest(settings: Settings) -> str:
         SHA-256 in 64 hexadecimal digits over canonical JSON (keys sorted, no blanks, ASCII). Equal
         durations and sizes hash alike, however they were written.
     """
-    decisive = {
+    text = json.dumps(decisive(settings), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def decisive(settings: Settings) -> dict[str, Any]:
+    """Return the settings that `config_digest` hashes, as JSON values."""
+    return {
         "records": settings.records.model_dump(mode="json"),
         "windows": settings.windows.model_dump(mode="json"),
         "model": settings.model.model_dump(mode="json", include=_MODEL_PROFILE),
         "state": {"buckets": settings.state.buckets},
     }
-    text = json.dumps(decisive, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def with_decisive(settings: Settings, decided: Mapping[str, Any]) -> Settings:
+    """Return settings in which those that decide windows and scores are others.
+
+    Parameters
+    ----------
+    settings : Settings
+        All else.
+    decided : mapping
+        What `decisive` returned for other settings. Its ``state`` counts for nothing: a checkpoint freezes it.
+    """
+    model = type(settings.model).model_validate({**settings.model.model_dump(mode="json"), **decided["model"]})
+    return settings.model_copy(
+        update={
+            "records": type(settings.records).model_validate(decided["records"]),
+            "windows": type(settings.windows).model_validate(decided["windows"]),
+            "model": model,
+        }
+    )

@@ -11,7 +11,7 @@ from detector.errors import ContractError, FencedError
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.broker import EmbeddedBroker
 from detector.kafka.commit_log import OutgoingMessage
-from detector.kafka.sink_port import BatchFacts, CheckpointFacts, SinkSpec
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, JudgedBy, SinkSpec
 from tests.integration.kafka_records import log_on, read, transaction
 
 EMPTY = CheckpointFacts("owner", None, -1, "the checkpoint")
@@ -27,7 +27,7 @@ class Site:
 
     def sink(self) -> AlertSink:
         log = log_on(self.servers, self.alerts, self.commits, transactional_id=self.identity)
-        sink = AlertSink(log, SinkSpec(self.identity, "model", "config"))
+        sink = AlertSink(log, SinkSpec(self.identity))
         self.sinks.append(sink)
         return sink
 
@@ -50,7 +50,7 @@ def batch(batch_id: int) -> BatchFacts:
 
 def publish(sink: AlertSink, batch_id: int, *values: bytes) -> str:
     messages = [OutgoingMessage(b"key", value, []) for value in values]
-    return sink.publish(batch(batch_id), messages.copy, len(messages)).outcome
+    return sink.publish(batch(batch_id), JudgedBy("model", "config"), messages.copy, len(messages)).outcome
 
 
 def used(last_batch: int) -> CheckpointFacts:

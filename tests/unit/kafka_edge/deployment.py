@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
-from detector.kafka.sink_port import BatchFacts, CheckpointFacts, SinkSpec
+from detector.kafka.sink_port import BatchFacts, CheckpointFacts, JudgedBy, SinkSpec
 from tests.unit.kafka_edge.fake_kafka import CrashedError, FakeKafka, FakeLog, Faults
 
 BATCHES = ((b"0a", b"0b"), (), (b"2a", b"2b"), (b"3a",))
+JUDGED_BY = JudgedBy("model", "config")
 STARTS = 12  # more than the faults of any schedule, each of which ends two processes at most
 
 
 def spec(marker_interval_seconds: float = 60.0, *, take_over: bool = False, deadline: float = 300.0) -> SinkSpec:
     return SinkSpec(
         deployment="tidemark.test",
-        model_digest="model",
-        config_digest="config",
         marker_interval_seconds=marker_interval_seconds,
         deadline_seconds=deadline,
         take_over=take_over,
@@ -85,7 +84,7 @@ class Deployment:
         for batch_id in range(max(self.finished, default=-1) + 1, len(BATCHES)):
             self.planned.add(batch_id)
             alerts = messages(*BATCHES[batch_id])
-            sink.publish(facts(batch_id), alerts.copy, len(alerts))
+            sink.publish(facts(batch_id), JUDGED_BY, alerts.copy, len(alerts))
             fault = self.faults.next()
             self.finished.add(batch_id)
             self.faults.after(fault)

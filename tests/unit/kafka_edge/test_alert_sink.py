@@ -8,7 +8,7 @@ from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.alert_sink import ALIVE_INTERVALS, AlertSink
 from detector.kafka.commit_log import Marker
 from detector.kafka.sink_port import CheckpointFacts, SinkSpec
-from tests.unit.kafka_edge.deployment import facts, frozen_clock, messages, no_pause, spec
+from tests.unit.kafka_edge.deployment import JUDGED_BY, facts, frozen_clock, messages, no_pause, spec
 from tests.unit.kafka_edge.fake_kafka import FakeKafka, FakeLog, Faults, Transaction
 
 NOW = frozen_clock()
@@ -151,7 +151,7 @@ def test_a_batch_is_published_with_a_marker_that_tells_all_of_it() -> None:
     kafka = FakeKafka()
     sink = started(kafka)
 
-    published = sink.publish(facts(0), lambda: messages(b"one", b"two"), 2)
+    published = sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one", b"two"), 2)
 
     assert (published.outcome, published.uncertain, published.aborted) == ("committed", 0, 0)
     transaction = kafka.committed[-1]
@@ -167,36 +167,36 @@ def test_a_batch_is_published_with_a_marker_that_tells_all_of_it() -> None:
 def test_a_replay_of_a_published_batch_is_skipped() -> None:
     kafka = FakeKafka()
     sink = started(kafka)
-    sink.publish(facts(0), lambda: messages(b"one"), 1)
+    sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1)
 
-    assert sink.publish(facts(0), lambda: messages(b"one"), 1).outcome == "skipped_replay"
+    assert sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1).outcome == "skipped_replay"
     assert len(kafka.committed) == 2
 
 
 @pytest.mark.parametrize("replayed", [facts(0, sha="other"), facts(0, query_id="other")])
 def test_a_replay_from_other_offsets_or_of_another_query_is_refused(replayed: object) -> None:
     sink = started(FakeKafka())
-    sink.publish(facts(0), lambda: messages(b"one"), 1)
+    sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1)
 
     with pytest.raises(ContractError, match=r"batch 0 was published from other offsets .* 'tidemark\.test'"):
-        sink.publish(replayed, lambda: messages(b"one"), 1)  # type: ignore[arg-type]
+        sink.publish(replayed, JUDGED_BY, lambda: messages(b"one"), 1)  # type: ignore[arg-type]
 
 
 def test_a_batch_older_than_the_published_one_is_refused() -> None:
     sink = started(FakeKafka())
-    sink.publish(facts(3), lambda: messages(b"one"), 1)
+    sink.publish(facts(3), JUDGED_BY, lambda: messages(b"one"), 1)
 
     with pytest.raises(
         ContractError, match=r"batch 2 comes after batch 3 was published: the checkpoint was rolled back"
     ):
-        sink.publish(facts(2), lambda: messages(b"one"), 1)
+        sink.publish(facts(2), JUDGED_BY, lambda: messages(b"one"), 1)
 
 
 def test_a_batch_without_alerts_writes_nothing_while_the_marker_is_young() -> None:
     kafka = FakeKafka()
     sink = started(kafka)
 
-    assert sink.publish(facts(0), list, 0).outcome == "empty"
+    assert sink.publish(facts(0), JUDGED_BY, list, 0).outcome == "empty"
     assert len(kafka.committed) == 1
 
 
@@ -207,9 +207,9 @@ def test_a_batch_without_alerts_renews_a_marker_that_is_old() -> None:
     sink.start(OWN_EMPTY)
     now[0] += 60.0
 
-    assert sink.publish(facts(0), list, 0).outcome == "committed"
+    assert sink.publish(facts(0), JUDGED_BY, list, 0).outcome == "committed"
     assert (kafka.markers()[-1].batch_id, kafka.markers()[-1].time) == (0, NOW + 60.0)
-    assert sink.publish(facts(1), list, 0).outcome == "empty"
+    assert sink.publish(facts(1), JUDGED_BY, list, 0).outcome == "empty"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_failed_attempt_is_counted_and_the_batch_published_once(fault: str, un
     kafka = FakeKafka()
     sink = started(kafka, faults={4: fault})
 
-    published = sink.publish(facts(0), lambda: messages(b"one"), 1)
+    published = sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1)
 
     assert (published.outcome, published.uncertain, published.aborted) == ("committed", uncertain, aborted)
     assert [transaction.alerts for transaction in kafka.committed] == [(), (b"one",)]
@@ -230,7 +230,7 @@ def test_a_batch_that_cannot_be_published_in_time_says_so_and_is_tried_no_more()
 
     wanted = "batch 0 of 'tidemark.test' could not be published (aborted); it will be published after a restart"
     with pytest.raises(TransientError, match=re.escape(wanted)):
-        sink.publish(facts(0), lambda: messages(b"one"), 1)
+        sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1)
 
 
 def test_the_sink_waits_between_two_attempts() -> None:
@@ -239,7 +239,7 @@ def test_the_sink_waits_between_two_attempts() -> None:
         FakeLog(FakeKafka(), Faults({4: "aborted", 7: "unreachable"})), spec(), frozen_clock, pauses.append
     )
     sink.start(OWN_EMPTY)
-    sink.publish(facts(0), lambda: messages(b"one"), 1)
+    sink.publish(facts(0), JUDGED_BY, lambda: messages(b"one"), 1)
 
     assert len(pauses) == 2
     assert min(pauses) > 0

@@ -1,0 +1,68 @@
+"""The sensors of the fault tests: a history, then one stretch of live records after another, each with its faults.
+
+Not here: what is done to the process meanwhile (``kills``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.e2e.deployment import SENSORS, Deployment
+
+ASSETS = ("pump-1", "pump-2", "kiln", "mill")
+KEYS = tuple(f"{asset}/{sensor}" for asset in ASSETS for sensor in SENSORS)
+HISTORY = 2_400  # seconds
+WARM_UP = 60  # seconds of live records before the first stretch
+STRETCH = 60  # seconds: a fault, and what closes its first windows
+FAULT = range(10, 40)  # seconds of a stretch
+SHIFT = 40.0  # standard deviations of the sensors' noise
+CLOSING = 120  # seconds after the last stretch, in which the last incidents are resolved
+
+Event = tuple[str, str, str, str]  # asset, sensor, opened or resolved, start of the window
+
+
+def produce_history(deployment: Deployment) -> None:
+    """Write what the model is trained on."""
+    deployment.produce(range(HISTORY), assets=ASSETS)
+
+
+def produce_warm_up(deployment: Deployment) -> None:
+    """Write what comes before the first stretch."""
+    deployment.produce(range(HISTORY, HISTORY + WARM_UP), assets=ASSETS)
+
+
+def produce_stretch(deployment: Deployment, number: int) -> None:
+    """Write a stretch of live records."""
+    first = _first(number)
+    deployment.produce(range(first, first + STRETCH), assets=ASSETS, fault=_fault)
+
+
+def produce_closing(deployment: Deployment, stretches: int) -> None:
+    """Write what resolves all that is open after so many stretches."""
+    first = _first(stretches)
+    deployment.produce(range(first, first + CLOSING), assets=ASSETS)
+
+
+def faulty(number: int) -> str:
+    """Return the asset/sensor that a stretch has a fault of."""
+    return KEYS[number % len(KEYS)]
+
+
+def event(alert: Mapping[str, Any]) -> Event:
+    """Return what an alert says, without what differs between two deployments."""
+    return alert["asset_id"], alert["sensor_id"], alert["event"], alert["window"]["start"]
+
+
+def opens(alert: Mapping[str, Any], number: int) -> bool:
+    """Tell whether an alert opens the incident of a stretch's fault."""
+    return alert["event"] == "opened" and f"{alert['asset_id']}/{alert['sensor_id']}" == faulty(number)
+
+
+def _first(number: int) -> int:
+    return HISTORY + WARM_UP + number * STRETCH
+
+
+def _fault(key: str, second: int) -> float:
+    number, within = divmod(second - HISTORY - WARM_UP, STRETCH)
+    return SHIFT if within in FAULT and key == faulty(number) else 0.0
