@@ -40,6 +40,7 @@ DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted
 LEDGER_DRAIN_SECONDS: Final = 5.0
 STALE_AFTER_SECONDS: Final = 60.0  # without a batch or an idle sign the application is not ready
 WATCH_SECONDS: Final = 0.2
+SPARK_LOG_LEVEL: Final = "WARN"  # as `SPARK_LOG4J2` has it
 BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks for the gap between two batches
 
 log = structlog.get_logger()
@@ -246,7 +247,8 @@ class _Queries:
         """Run the query while the context lasts."""
         settings = judge.settings
         self.checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
-        self.publisher.judged_by = judge.digests
+        self.publisher.judged_by, self.publisher.stopping = judge.digests, False
+        self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
         self.on_judge(judge.model)
         raw = source.stream(self.spark, specs.source(settings))
         scoring = scoring_spec(judge, self.topics)
@@ -262,21 +264,22 @@ class _Queries:
         try:
             yield query
         finally:
-            _end_query(self.spark, query, self.checkpoint)
+            _end_query(self.spark, query, self.publisher)
 
 
-def _end_query(spark: SparkSession, query: StreamingQuery, checkpoint: Checkpoint) -> None:
-    """Stop between two batches if one ends in time; an interrupted batch is replayed by the next start."""
+def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher) -> None:
+    """Stop after the running batch if it ends in time; an interrupted batch is replayed by the next start."""
     deadline = time.monotonic() + DRAIN_SECONDS
     pause = threading.Event()
+    spark.sparkContext.setLogLevel("OFF")  # what a query says that refuses a batch or is interrupted is no news
+    publisher.stopping = True
     while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
         pause.wait(BOUNDARY_SECONDS)
     if query.isActive and query.status["isTriggerActive"]:
         log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
-        spark.sparkContext.setLogLevel("OFF")  # what an interrupted batch says on its way out is no news
     with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
         query.stop()
-    log.info("stopped", committed_batch=checkpoint.last_committed())
+    log.info("stopped", committed_batch=publisher.checkpoint.last_committed())
 
 
 def _failure(query: StreamingQuery, publisher: Publisher) -> Exception:

@@ -86,6 +86,10 @@ class BatchResult:
     newest: tuple[float, ...]
 
 
+class StoppedError(Exception):
+    """Ends the query before a batch, because it was asked to stop."""
+
+
 @dataclass
 class Publisher:
     """Publishes each micro-batch exactly once; Spark calls it, and calls again until it returns.
@@ -102,6 +106,13 @@ class Publisher:
         May hold the batch back (backlog of dead letters).
     on_result : callable
         Told what came of each batch.
+
+    Attributes
+    ----------
+    failure : Exception or None
+        What ended a batch.
+    stopping : bool
+        Set to refuse the next batch: the query then ends between two of them, however little time is between.
     """
 
     sink: AlertSink
@@ -110,9 +121,12 @@ class Publisher:
     before_batch: Callable[[], None]
     on_result: Callable[[BatchResult], None]
     failure: Exception | None = None
+    stopping: bool = False
 
     def __call__(self, rows: DataFrame, batch_id: int) -> None:
         """Publish one micro-batch; an error is kept in `failure`, since Spark hands on only its text."""
+        if self.stopping:  # nothing is computed yet; the next start finds the batch planned and does it
+            raise StoppedError
         try:
             reach("batch planned")
             self.before_batch()

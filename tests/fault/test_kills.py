@@ -28,6 +28,8 @@ from tests.fault.reader import Reader
 
 STRETCHES = 2 * len(POINTS)  # one while the process is down, one in which it is killed
 ALERT_PARTITIONS = 2
+SEEDS_OF_MODELS = (0, 1)
+FINISHED_FIRST = "a published batch is finished by its own judge first"
 
 
 @dataclass
@@ -68,16 +70,25 @@ def new_deployment(directory: Path, broker: EmbeddedBroker, name: str) -> Deploy
 
 @dataclass(frozen=True)
 class Reference:
-    """The model of all runs, what a run that nobody disturbs says of all stretches, and what came of the others."""
+    """The models of all runs, what a run that nobody disturbs says of all stretches, and what came of the others.
+
+    The two models differ in the seed of the population's model, which judges no sensor here: they say the same, but are
+    two models under two settings to the marker and the checkpoint.
+    """
 
     registry: Path
+    versions: tuple[str, str]
     expected: Counter[Event]
     outcome: Outcome
 
-    @property
-    def options(self) -> tuple[str, str]:
-        """What a run needs to use the model."""
-        return "--set", f"model.registry={self.registry}"
+    def options(self, judge: int = 0) -> tuple[str, ...]:
+        """What a run needs to use one of the models."""
+        settings = (
+            f"model.registry={self.registry}",
+            f"model.version={self.versions[judge]}",
+            f"model.seed={SEEDS_OF_MODELS[judge]}",
+        )
+        return tuple(part for setting in settings for part in ("--set", setting))
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +96,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory, broker: EmbeddedBroker) 
     directory = tmp_path_factory.mktemp("reference")
     history = new_deployment(directory / "history", broker, "history")
     plant.produce_history(history)
-    history.train()
-    found = Reference(history.directory / "registry", Counter(), Outcome())
+    first, second = (history.train("--set", f"model.seed={each}")["version"] for each in SEEDS_OF_MODELS)
+    found = Reference(history.directory / "registry", (first, second), Counter(), Outcome())
     calm = new_deployment(directory / "calm", broker, "calm")
     plant.produce_warm_up(calm)
-    with Reader(calm.servers, calm.alerts, ALERT_PARTITIONS) as reader, calm.running(*found.options) as run:
+    with Reader(calm.servers, calm.alerts, ALERT_PARTITIONS) as reader, calm.running(*found.options()) as run:
         for number in range(STRETCHES):
             plant.produce_stretch(calm, number)
         plant.produce_closing(calm, STRETCHES)
@@ -110,13 +121,19 @@ def test_killed_at_every_step_each_alert_comes_once(
     deployment = new_deployment(tmp_path / "killed", broker, f"killed-{seed}")
     plant.produce_warm_up(deployment)
     with Reader(deployment.servers, deployment.alerts, ALERT_PARTITIONS) as reader:
+        judge, finished_first = 0, 0
         for number, kill in enumerate(kills(seed, tmp_path)):
-            first_alert = _start_and_kill(deployment, reference, reader, number, kill)
+            options = reference.options(judge)
+            first_alert, log = _start_and_kill(deployment, options, reader, number, kill)
             outcome.first_alert += [first_alert] if number else []  # the first start is no restart
-        with deployment.running(*reference.options) as run:
+            finished_first += FINISHED_FIRST in log
+            if kill.point.freeze_jvm:  # published, not finished by Spark: and now another model is promoted
+                judge = 1
+        with deployment.running(*reference.options(judge)) as run:
             plant.produce_closing(deployment, STRETCHES)
             reader.wait_for_count(sum(expected.values()))
             assert run.stop() == 0, run.log()
+            assert finished_first + (FINISHED_FIRST in run.log()) >= 1
         during = Counter(plant.event(alert) for _, alert in reader.alerts)
     after = deployment.alert_values(deployment.read_all(deployment.alerts))
     outcome.add(expected, during, Counter(map(plant.event, after)))
@@ -126,15 +143,17 @@ def test_killed_at_every_step_each_alert_comes_once(
     assert len({alert["alert_id"] for alert in after}) == len(after)
 
 
-def _start_and_kill(deployment: Deployment, reference: Reference, reader: Reader, number: int, kill: Kill) -> float:
+def _start_and_kill(
+    deployment: Deployment, options: tuple[str, ...], reader: Reader, number: int, kill: Kill
+) -> tuple[float, str]:
     """Start on records that came meanwhile, and kill the process in a batch that publishes.
 
-    Return the seconds from the start to the first alert.
+    Return the seconds from the start to the first alert, and what the process logged.
     """
     before = len(reader.alerts)
     plant.produce_stretch(deployment, 2 * number)
     began = time.monotonic()
-    with deployment.running(*reference.options, environment=kill.environment) as run:
+    with deployment.running(*options, environment=kill.environment) as run:
         came = reader.wait_for(lambda alert: plant.opens(alert, 2 * number), since=before)
         kill.arm()
         plant.produce_stretch(deployment, 2 * number + 1)
@@ -143,4 +162,4 @@ def _start_and_kill(deployment: Deployment, reference: Reference, reader: Reader
             assert run.process.returncode == DetectorError.exit_code
             assert "Spark's JVM ended by signal 9" in run.log()
             assert "Traceback" not in run.log()
-    return came - began
+        return came - began, run.log()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from detector.settings import Settings, config_digest, effective, leaves, load, render
+from detector.settings import Settings, config_digest, decisive, effective, leaves, load, render, with_decisive
 
 SOURCE = "source.topics=[sensors]"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration.md"
@@ -63,30 +64,39 @@ def test_the_effective_settings_hold_every_setting():
                 section = section[name]
 
 
-@pytest.mark.parametrize(
-    "flag",
-    [
-        "records.fields.value=$.v",
-        "records.timezone=Europe/Amsterdam",
-        "records.asset.template=plant",
-        "records.max_bytes=2MiB",
-        "records.future_bound=6m",
-        "records.ranges=[{sensors: '*/*', min: 0}]",
-        "windows.length=20s",
-        "windows.slide=5s",
-        "windows.lateness=0s",
-        "windows.dedup=within_window",
-        "model.false_alarm_rate=0.002",
-        "model.fit_share=0.6",
-        "model.min_windows=129",
-        "model.close_ratio=0.6",
-        "model.quiet_windows=4",
-        "model.seed=1",
-        "state.buckets=128",
-    ],
-)
+DECISIVE = [
+    "records.fields.value=$.v",
+    "records.timezone=Europe/Amsterdam",
+    "records.asset.template=plant",
+    "records.max_bytes=2MiB",
+    "records.future_bound=6m",
+    "records.ranges=[{sensors: '*/*', min: 0}]",
+    "windows.length=20s",
+    "windows.slide=5s",
+    "windows.lateness=0s",
+    "windows.dedup=within_window",
+    "model.false_alarm_rate=0.002",
+    "model.fit_share=0.6",
+    "model.min_windows=129",
+    "model.close_ratio=0.6",
+    "model.quiet_windows=4",
+    "model.seed=1",
+]
+
+
+@pytest.mark.parametrize("flag", [*DECISIVE, "state.buckets=128"])
 def test_the_digest_changes_with_what_decides_windows_and_scores(flag):
     assert config_digest(read(flag)) != config_digest(read())
+
+
+@pytest.mark.parametrize("flag", DECISIVE)
+def test_decisive_settings_that_were_kept_as_json_judge_again_under_other_settings(flag):
+    kept = json.loads(json.dumps(decisive(read(flag))))
+    now = read("app.name=other", "model.version=7", "model.quiet_windows=9", "windows.lateness=3s")
+    restored = with_decisive(now, kept)
+    assert config_digest(restored) == config_digest(read(flag))
+    assert restored.app.name == "other"
+    assert restored.model.version == "7"
 
 
 @pytest.mark.parametrize(
