@@ -34,7 +34,8 @@ class Point:
     after : float
         Seconds at most, of which the seed chooses, that it goes on before it is killed; 0 kills it where it is held.
     freeze_jvm : bool
-        Whether Spark stands still meanwhile: Python goes on, Spark writes nothing any more.
+        Whether Spark stands still meanwhile: Python goes on, Spark writes nothing any more. The JVM is then always
+        among what is killed: woken up, it would write what it has not.
     """
 
     name: str
@@ -85,8 +86,6 @@ class Kill:
             os.kill(jvm, signal.SIGKILL)
         if self.target in {"Python", "both"}:
             run.process.kill()
-        if self.point.freeze_jvm and self.target == "Python":
-            os.kill(jvm, signal.SIGCONT)  # it wakes up to find its driver dead, beside the next one
         (self.directory / failpoints.RESUME).touch()
         run.process.wait(DEADLINE)
 
@@ -98,7 +97,8 @@ def kills(seed: int, directory: Path) -> list[Kill]:
     for number, point in enumerate(rng.sample(POINTS, len(POINTS))):
         place = directory / f"kill-{number}"
         place.mkdir()
-        found.append(Kill(point, rng.choice(TARGETS), rng.uniform(0, point.after), place))
+        targets = [target for target in TARGETS if not point.freeze_jvm or target != "Python"]
+        found.append(Kill(point, rng.choice(targets), rng.uniform(0, point.after), place))
     return found
 
 
