@@ -12,21 +12,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from detector.app import session
+from detector.app.catch_up import find_backlog
 from detector.app.checkpoint import Checkpoint
 from detector.app.judge import Judge, Model, judge_of_unfinished, load_judge
+from detector.app.queries import Queries, failure, finished
 from detector.app.recording import Recorder
 from detector.app.rejects import FinishedBatch, LedgerWorker, gap
-from detector.app.stream import Publisher, scored_stream, scoring_spec
-from detector.errors import DetectorError, FencedError
-from detector.kafka import source
+from detector.app.stream import Publisher
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import CommitLog, Marker
 from detector.kafka.dead_letter import Ledger
@@ -34,14 +33,11 @@ from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.sink_port import SinkSpec
 from detector.observability.health import HealthServer, Readiness
 from detector.observability.progress import BatchProgress
-from detector.settings import Settings, decisive, specs
+from detector.settings import Settings, specs
 
-DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted; containers get 30 s
 LEDGER_DRAIN_SECONDS: Final = 5.0
 STALE_AFTER_SECONDS: Final = 60.0  # without a batch or an idle sign the application is not ready
 WATCH_SECONDS: Final = 0.2
-SPARK_LOG_LEVEL: Final = "WARN"  # as `SPARK_LOG4J2` has it
-BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks for the gap between two batches
 
 log = structlog.get_logger()
 
@@ -137,7 +133,7 @@ class Application:
             spark.streams.addListener(listener)
             stack.callback(spark.streams.removeListener, listener)
             publisher = Publisher(sink, checkpoint, judge.digests, worker.wait_for_room, recorder.on_result)
-            queries = _Queries(spark, checkpoint, list(topics.partitions), publisher, recorder.judged_by)
+            queries = Queries(spark, checkpoint, list(topics.partitions), publisher, recorder.judged_by)
 
             def on_stop() -> None:
                 log.info("stopping at the next batch boundary")
@@ -149,25 +145,37 @@ class Application:
             earlier = judge_of_unfinished(before, checkpoint, judge)
             if earlier is not None and before is not None:
                 self._finish(before.batch_id, earlier, queries)
+            self._catch_up(judge, queries, topics, f"{server.url}/metrics")
             if not self._stopping.is_set():
                 with queries.query(judge) as query:
                     log.info("running", metrics=f"{server.url}/metrics", model=judge.model.version)
                     self.on_started(Started(server.url, judge.model))
                     self._watch(query, publisher, lambda: False)
 
-    def _finish(self, batch_id: int, judge: Judge, queries: _Queries) -> None:
+    def _finish(self, batch_id: int, judge: Judge, queries: Queries) -> None:
         """Let the judge of a published batch finish it."""
         log.info("a published batch is finished by its own judge first", batch=batch_id, model=judge.model.version)
         with queries.query(judge) as query:
             self._watch(query, queries.publisher, lambda: queries.checkpoint.last_committed() >= batch_id)
+
+    def _catch_up(self, judge: Judge, queries: Queries, topics: TopicFacts, metrics: str) -> None:
+        """Read what waits, up to its end of now, with a lateness that covers how far its partitions are apart."""
+        while not self._stopping.is_set():
+            backlog = find_backlog(judge.settings, queries.checkpoint, topics.partitions)
+            if backlog is None:
+                return
+            skew = round(backlog.skew_seconds)
+            log.info("catching up", metrics=metrics, records=backlog.records, skew_seconds=skew)
+            with queries.query(judge, backlog) as query:
+                self._watch(query, queries.publisher, partial(finished, query))
 
     def _watch(self, query: StreamingQuery, publisher: Publisher, done: Callable[[], bool]) -> None:
         while not done():
             if self._stopping.wait(WATCH_SECONDS):
                 self._on_stop()
                 return
-            if not query.isActive:
-                raise _failure(query, publisher)
+            if not query.isActive and not done():
+                raise failure(query, publisher)
 
 
 def frozen_settings(settings: Settings) -> Mapping[str, Any]:
@@ -230,66 +238,3 @@ def _started_worker(settings: Settings, checkpoint: Checkpoint, recorder: Record
     finally:
         if not worker.stop(LEDGER_DRAIN_SECONDS):
             log.warning("dead letters are left for the next start", batches=worker.backlog)
-
-
-@dataclass(frozen=True)
-class _Queries:
-    """Starts and ends the query, under one judge after another."""
-
-    spark: SparkSession
-    checkpoint: Checkpoint
-    topics: list[str]
-    publisher: Publisher
-    on_judge: Callable[[Model], None]
-
-    @contextlib.contextmanager
-    def query(self, judge: Judge) -> Iterator[StreamingQuery]:
-        """Run the query while the context lasts."""
-        settings = judge.settings
-        self.checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
-        self.publisher.judged_by, self.publisher.stopping = judge.digests, False
-        self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
-        self.on_judge(judge.model)
-        raw = source.stream(self.spark, specs.source(settings))
-        scoring = scoring_spec(judge, self.topics)
-        scored = scored_stream(raw, specs.decode(settings), specs.windows(settings), scoring)
-        query = (
-            scored.writeStream.queryName(specs.QUERY_NAME)
-            .outputMode("append")
-            .option("checkpointLocation", str(self.checkpoint.spark.absolute()))
-            .trigger(processingTime=f"{round(settings.trigger.total_seconds() * 1000)} milliseconds")
-            .foreachBatch(self.publisher)
-            .start()
-        )
-        try:
-            yield query
-        finally:
-            _end_query(self.spark, query, self.publisher)
-
-
-def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher) -> None:
-    """Stop after the running batch if it ends in time; an interrupted batch is replayed by the next start."""
-    deadline = time.monotonic() + DRAIN_SECONDS
-    pause = threading.Event()
-    spark.sparkContext.setLogLevel("OFF")  # what a query says that refuses a batch or is interrupted is no news
-    publisher.stopping = True
-    while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
-        pause.wait(BOUNDARY_SECONDS)
-    if query.isActive and query.status["isTriggerActive"]:
-        log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
-    with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
-        query.stop()
-    log.info("stopped", committed_batch=publisher.checkpoint.last_committed())
-
-
-def _failure(query: StreamingQuery, publisher: Publisher) -> Exception:
-    if publisher.failure is not None:
-        return publisher.failure
-    error = query.exception()
-    text = str(error).strip() if error else "no reason given"
-    if "CONCURRENT_STREAM_LOG_UPDATE" in text:
-        return FencedError(
-            f"another process runs from the checkpoint {publisher.checkpoint.directory} too; only one may: stop it"
-        )
-    reason = text.splitlines()[0].rstrip(". ")
-    return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgspec
-import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from detector.errors import TransientError
 from detector.kafka.compacted import read_latest
 from detector.kafka.connection import KafkaConnection
+from detector.kafka.raw import raw_batch
 from detector.kafka.source import Offsets
-from detector.pipeline import schema
 from detector.pipeline.decode import DecodeSpec, RecordDecoder
 
 CHUNK_RECORDS: Final = 1_000  # decoded at a time; bounds memory with records of up to message.max.bytes
@@ -182,7 +181,7 @@ class Ledger:
         """Publish the rejected ones among the messages; returns their reasons."""
         if not messages:
             return []
-        _, rejects = self._decoder.decode_with_details(self._raw(messages))
+        _, rejects = self._decoder.decode_with_details(raw_batch(messages, self._max_bytes))
         for row, reject in rejects.items():
             message = messages[row]
             headers = {
@@ -211,22 +210,6 @@ class Ledger:
                 self._producer.poll(0.1)  # the queue is full: wait for deliveries, memory stays bounded
             else:
                 return
-
-    def _raw(self, messages: list[Message]) -> pa.RecordBatch:
-        values = [message.value() for message in messages]
-        sizes = [None if value is None else len(value) for value in values]
-        kept = [value if value is not None and len(value) <= self._max_bytes else None for value in values]
-        arrays = [
-            [message.key() for message in messages],
-            kept,
-            sizes,
-            [message.topic() for message in messages],
-            [message.partition() for message in messages],
-            [message.offset() for message in messages],
-            [message.timestamp()[1] * 1000 for message in messages],
-        ]
-        columns = [pa.array(values, field.type) for values, field in zip(arrays, schema.RAW, strict=True)]
-        return pa.RecordBatch.from_arrays(columns, schema=schema.RAW)
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         if error is not None:

@@ -99,9 +99,9 @@ class Deployment:
                 self.write(json.dumps(record).encode(), key=f"{asset}/{sensor}".encode() if keyed else None)
         self.producer.flush(DEADLINE)
 
-    def write(self, value: bytes | None, key: bytes | None = None) -> None:
-        """Write one record as it is."""
-        self.producer.produce(self.sensors, value, key)
+    def write(self, value: bytes | None, key: bytes | None = None, partition: int = -1) -> None:
+        """Write one record as it is; to a partition of the key's own unless one is named."""
+        self.producer.produce(self.sensors, value, key, partition)
         self.producer.poll(0)
 
     @contextmanager
@@ -190,8 +190,24 @@ class Run:
             for word in self.log().split():
                 if word.startswith("metrics=http"):
                     return word.removeprefix("metrics=").removesuffix("/metrics")
-            os.sched_yield()
+            time.sleep(0.05)
         raise AssertionError(f"no address in the log:\n{self.log()}")
+
+    def wait_for_log(self, event: str) -> None:
+        """Wait until the run has logged an event."""
+        deadline = time.monotonic() + DEADLINE
+        while f"] {event} " not in self.log():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def wait_for_metric(self, name: str, least: float) -> dict[str, float]:
+        """Scrape until a metric has grown to a value."""
+        deadline = time.monotonic() + DEADLINE
+        while (metrics := self.metrics()).get(name, 0.0) < least:
+            assert time.monotonic() < deadline, metrics
+            time.sleep(0.2)
+        return metrics
 
     def metrics(self) -> dict[str, float]:
         """Scrape once: sample name with labels -> value."""

@@ -18,7 +18,8 @@ from tests.unit.app_demo.series import Entity, write_series
 
 TIDEMARK = Path(sys.executable).with_name("tidemark")
 TIMEOUT = 240  # seconds; a run takes about one minute on an idle machine
-SPAN = r"[\d:]+\s+[\d:]+"  # from and to in the table
+INSTANT = r"(\d\d-\d\d )?\d\d:\d\d:\d\d"  # with the day where a table has more than one
+SPAN = rf"{INSTANT}\s+{INSTANT}"  # from and to in the table
 
 
 def _shell(command: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,124 @@
+"""The one streaming query: started under a judge, ended between two batches, and what it says when it fails.
+
+Not here: which judge comes when, and watching the query (``lifecycle``); the pipeline (``stream``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from detector.app.catch_up import Backlog
+from detector.app.checkpoint import Checkpoint
+from detector.app.judge import Judge, Model
+from detector.app.stream import Publisher, scored_stream, scoring_spec
+from detector.errors import DetectorError, FencedError
+from detector.kafka import source
+from detector.settings import decisive, specs
+
+DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted; containers get 30 s
+SPARK_LOG_LEVEL: Final = "WARN"  # as `SPARK_LOG4J2` has it
+BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks whether the batch has ended
+
+# What Spark says when it finds a file of the checkpoint that another process has written meanwhile.
+CONCURRENT: Final = ("CONCURRENT_STREAM_LOG_UPDATE", "Multiple streaming queries are concurrently using")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Starts and ends the query, under one judge after another.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Where it runs.
+    checkpoint : Checkpoint
+        Its own, the same under every judge.
+    topics : list of str
+        What is read.
+    publisher : Publisher
+        Gets every micro-batch.
+    on_judge : callable
+        Told of the model before the query starts under it.
+    """
+
+    spark: SparkSession
+    checkpoint: Checkpoint
+    topics: list[str]
+    publisher: Publisher
+    on_judge: Callable[[Model], None]
+
+    @contextlib.contextmanager
+    def query(self, judge: Judge, backlog: Backlog | None = None) -> Iterator[StreamingQuery]:
+        """Run the query while the context lasts; over a backlog up to its end, else for ever."""
+        settings = judge.settings
+        self.checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
+        self.publisher.judged_by, self.publisher.stopping = judge.digests, False
+        self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
+        self.on_judge(judge.model)
+        raw = source.stream(self.spark, specs.source(settings))
+        scoring = scoring_spec(judge, self.topics)
+        shape = specs.windows(settings)
+        trigger: dict[str, Any] = {"processingTime": f"{round(settings.trigger.total_seconds() * 1000)} milliseconds"}
+        if backlog is not None:
+            shape = replace(shape, lateness_seconds=shape.lateness_seconds + math.ceil(backlog.skew_seconds))
+            trigger = {"availableNow": True}
+        scored = scored_stream(raw, specs.decode(settings), shape, scoring)
+        query = (
+            scored.writeStream.queryName(specs.QUERY_NAME)
+            .outputMode("append")
+            .option("checkpointLocation", str(self.checkpoint.spark.absolute()))
+            .trigger(**trigger)
+            .foreachBatch(self.publisher)
+            .start()
+        )
+        try:
+            yield query
+        finally:
+            _end_query(self.spark, query, self.publisher)
+
+
+def finished(query: StreamingQuery) -> bool:
+    """Tell whether a query has read all that it was to read."""
+    return not query.isActive and query.exception() is None
+
+
+def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher) -> None:
+    """Stop after the running batch if it ends in time; an interrupted batch is replayed by the next start."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    pause = threading.Event()
+    spark.sparkContext.setLogLevel("OFF")  # what a query says that refuses a batch or is interrupted is no news
+    publisher.stopping = True
+    while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
+        pause.wait(BOUNDARY_SECONDS)
+    if query.isActive and query.status["isTriggerActive"]:
+        log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
+    with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
+        query.stop()
+    log.info("stopped", committed_batch=publisher.checkpoint.last_committed())
+
+
+def failure(query: StreamingQuery, publisher: Publisher) -> Exception:
+    """Return what ended a query."""
+    if publisher.failure is not None:
+        return publisher.failure
+    error = query.exception()
+    text = str(error).strip() if error else "no reason given"
+    if any(sign in text for sign in CONCURRENT):
+        return FencedError(
+            f"another process runs from the checkpoint {publisher.checkpoint.directory} too; only one may: stop it"
+        )
+    reason = text.splitlines()[0].rstrip(". ")
+    return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")
