@@ -27,7 +27,7 @@ Name = Literal[
     "transaction begun",
     "alerts produced",  # and acknowledged, with the marker; the commit is not sent
     "committed",
-    "batch returned",  # Spark has not yet written that the batch is done
+    "published batch returned",  # Spark has not yet written that the batch is done
 ]
 NAMES: Final[tuple[str, ...]] = get_args(Name)
 

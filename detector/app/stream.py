@@ -130,13 +130,13 @@ class Publisher:
         try:
             reach("batch planned")
             self.before_batch()
-            self._publish(rows, batch_id)
-            reach("batch returned")
+            if self._publish(rows, batch_id).outcome == "committed":
+                reach("published batch returned")
         except Exception as error:
             self.failure = error
             raise
 
-    def _publish(self, rows: DataFrame, batch_id: int) -> None:
+    def _publish(self, rows: DataFrame, batch_id: int) -> Published:
         # One action reads every partition, which completes the state commits; alerts then come from the cache.
         rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
         try:
@@ -159,6 +159,7 @@ class Publisher:
             self.on_result(BatchResult(published, counts, summaries, tuple(newest)))
         finally:
             rows.unpersist()
+        return published
 
     def _summaries(self, rows: DataFrame) -> dict[int, BucketSummary]:
         summaries = rows.where(f.col(c.ROW_KIND) == c.SUMMARY_ROW).select(c.BUCKET, c.MESSAGE_VALUE)

@@ -51,7 +51,7 @@ POINTS = (
     Point("alerts produced", "alerts produced"),
     Point("committing", "alerts produced", after=0.02),
     Point("committed", "committed"),
-    Point("before Spark's commit", "batch returned", after=0.1, freeze_jvm=True),
+    Point("before Spark's commit", "published batch returned", after=0.1, freeze_jvm=True),
 )
 
 
