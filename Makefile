@@ -1,5 +1,6 @@
 # Every target does its own set-up first, and set-up that is done is not done again.
-# Options: PYTHON=python3.12 (any 3.11 or newer), ARGS="..." for demo, bench, quality, test and lock (--upgrade).
+# Options: PYTHON=python3.12 (any 3.11 or newer), SEEDS=20 for test-fault, ARGS="..." for demo, bench, quality, test and
+# lock (--upgrade).
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))

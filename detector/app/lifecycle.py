@@ -133,7 +133,7 @@ class Application:
             spark.streams.addListener(listener)
             stack.callback(spark.streams.removeListener, listener)
             publisher = Publisher(sink, checkpoint, judge.digests, worker.wait_for_room, recorder.on_result)
-            queries = Queries(spark, checkpoint, list(topics.partitions), publisher, recorder.judged_by)
+            queries = Queries(spark, list(topics.partitions), publisher, recorder.judged_by)
 
             def on_stop() -> None:
                 log.info("stopping at the next batch boundary")
@@ -156,12 +156,12 @@ class Application:
         """Let the judge of a published batch finish it."""
         log.info("a published batch is finished by its own judge first", batch=batch_id, model=judge.model.version)
         with queries.query(judge) as query:
-            self._watch(query, queries.publisher, lambda: queries.checkpoint.last_committed() >= batch_id)
+            self._watch(query, queries.publisher, lambda: queries.publisher.checkpoint.last_committed() >= batch_id)
 
     def _catch_up(self, judge: Judge, queries: Queries, topics: TopicFacts, metrics: str) -> None:
         """Read what waits, up to its end of now, with a lateness that covers how far its partitions are apart."""
         while not self._stopping.is_set():
-            backlog = find_backlog(judge.settings, queries.checkpoint, topics.partitions)
+            backlog = find_backlog(judge.settings, queries.publisher.checkpoint, topics.partitions)
             if backlog is None:
                 return
             skew = round(backlog.skew_seconds)

@@ -19,7 +19,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from detector.app.catch_up import Backlog
-from detector.app.checkpoint import Checkpoint
 from detector.app.judge import Judge, Model
 from detector.app.stream import Publisher, scored_stream, scoring_spec
 from detector.errors import DetectorError, FencedError
@@ -44,8 +43,6 @@ class Queries:
     ----------
     spark : SparkSession
         Where it runs.
-    checkpoint : Checkpoint
-        Its own, the same under every judge.
     topics : list of str
         What is read.
     publisher : Publisher
@@ -55,7 +52,6 @@ class Queries:
     """
 
     spark: SparkSession
-    checkpoint: Checkpoint
     topics: list[str]
     publisher: Publisher
     on_judge: Callable[[Model], None]
@@ -64,7 +60,8 @@ class Queries:
     def query(self, judge: Judge, backlog: Backlog | None = None) -> Iterator[StreamingQuery]:
         """Run the query while the context lasts; over a backlog up to its end, else for ever."""
         settings = judge.settings
-        self.checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
+        checkpoint = self.publisher.checkpoint
+        checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
         self.publisher.judged_by, self.publisher.stopping = judge.digests, False
         self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
         self.on_judge(judge.model)
@@ -79,7 +76,7 @@ class Queries:
         query = (
             scored.writeStream.queryName(specs.QUERY_NAME)
             .outputMode("append")
-            .option("checkpointLocation", str(self.checkpoint.spark.absolute()))
+            .option("checkpointLocation", str(checkpoint.spark.absolute()))
             .trigger(**trigger)
             .foreachBatch(self.publisher)
             .start()

@@ -13,11 +13,10 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from detector.errors import TransientError
 from detector.kafka.connection import KafkaConnection
+from detector.pipeline.backlog import Place
 
 BATCH: Final = 64  # records asked for at a time
 POLL_SECONDS: Final = 0.2
-
-Place = tuple[str, int]
 
 
 class Sampler:
