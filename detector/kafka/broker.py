@@ -1,82 +1,81 @@
-"""An embedded one-node Kafka (KRaft), started from its published jars: for demo, tests and development.
+"""An embedded Kafka (KRaft) of one or three nodes, started from its published jars: for demo, tests and development.
 
-The broker listens on 127.0.0.1 without authentication and keeps one copy of everything. It survives
-SIGKILL: the next start on the same directory recovers what was acknowledged.
+The nodes listen on 127.0.0.1 without authentication; each is broker and controller. One node keeps one copy of
+everything. Three keep three and acknowledge what two have: any one of them may die. Both survive SIGKILL: the next
+start on the same directory recovers what was acknowledged.
 
-Not here: its configuration (``broker_files``), jars (``jars``) and the command (``detector.cli``).
+Not here: the process of a node (``broker_process``), its configuration (``broker_files``), jars (``jars``) and the
+command (``detector.cli``).
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import fcntl
-import os
-import subprocess
+import json
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import IO, TYPE_CHECKING, Final, Literal, Self
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 
 from detector.errors import UnavailableError
-from detector.kafka.broker_files import Node, write_files
+from detector.kafka.broker_files import plan_nodes
+from detector.kafka.broker_process import BrokerProcess
 from detector.kafka.jars import broker_jars
 from detector.kafka.java import require_java
-from detector.kafka.ports import HOST, free_port, is_free
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from types import TracebackType
 
     from detector.kafka.ivy import Progress
 
+NodeCount = Literal[1, 3]
+
 HEAP_MEGABYTES: Final = 512  # 300,000 records/s of 60 bytes need less than half of it
 START_TIMEOUT: Final = 90.0  # seconds; 3 s on an idle machine, recovery after a kill may add some
-STOP_TIMEOUT: Final = 20.0  # seconds from SIGTERM to SIGKILL; a clean stop takes 2 s
-FORMAT_TIMEOUT: Final = 60.0  # seconds to format storage; 1 s on an idle machine
 PROBE_SECONDS: Final = 0.5  # one wait for an answer, between looks at whether the process still lives
-LOG_LINES_ON_FAILURE: Final = 15
-# Holds the read end of a pipe whose write end only the owner has: reading ends when the owner does, however
-# it died. $0 is the broker's process.
-_WATCHDOG: Final = """
-read -r _; kill -TERM "$0" || exit 0
-for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 1; kill -0 "$0" || exit 0; done
-kill -KILL "$0"
-"""
+LOOK_SECONDS: Final = 0.05  # between two answers that are not the wanted one
+CLUSTER_FILE: Final = "cluster.json"  # identity of the cluster in a directory, and its number of nodes
 
 
 class EmbeddedBroker:
-    """A Kafka broker that lives at most as long as the process that starts it.
+    """A Kafka cluster that lives at most as long as the process that starts it.
 
     As a context manager it is started on entry; on exit it is stopped and a temporary directory removed.
 
     Parameters
     ----------
     directory : Path, optional
-        Where data, log and configuration are kept; created where needed, continued where it has data.
-        Default is a temporary directory.
+        Where data, logs and configuration are kept, one directory a node; created where needed, continued where it
+        has data. Default is a temporary directory.
+    nodes : {1, 3}
+        How many nodes; they are numbered from 1.
     port : int
-        Port on 127.0.0.1; 0 chooses a free one, which then stays the same over restarts of this object.
+        Port on 127.0.0.1, the first of as many as there are nodes; 0 chooses free ones, which then stay the same over
+        restarts of this object.
+    proxy_port : int
+        Port of a TCP proxy that tests put in front of the first node; the ports after it are for the other nodes. Each
+        node then also listens where `proxied_ports` says, and sends the clients of that listener to the proxies.
+        0 for none.
     heap_megabytes : int
-        Upper bound of the JVM's heap.
+        Upper bound of the heap of each node's JVM.
     progress : callable, optional
         Told about jars as they are downloaded (first use only).
-
-    Attributes
-    ----------
-    bootstrap_servers : str
-        What clients connect to.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, named by the caller
         self,
         directory: Path | None = None,
         *,
+        nodes: NodeCount = 1,
         port: int = 0,
+        proxy_port: int = 0,
         heap_megabytes: int = HEAP_MEGABYTES,
         progress: Progress | None = None,
     ) -> None:
@@ -85,15 +84,14 @@ class EmbeddedBroker:
             # Kafka may still delete files while the directory goes.
             self._temporary = tempfile.TemporaryDirectory(prefix="tidemark-broker-", ignore_cleanup_errors=True)
             directory = Path(self._temporary.name)
-        controller_port = free_port()
-        self._node = Node(1, directory.absolute(), port or free_port(controller_port), controller_port)
-        self._heap = f"-Xmx{heap_megabytes}m"
+        self.directory = directory.absolute()
+        planned = plan_nodes(self.directory, nodes, port, proxy_port)
+        self._processes = [BrokerProcess(node, planned, heap_megabytes) for node in planned]
         self._progress = progress
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._claim: IO[str] | None = None
 
     def __enter__(self) -> Self:
-        """Start the broker."""
+        """Start the cluster."""
         try:
             self.start()
         except BaseException:
@@ -104,7 +102,7 @@ class EmbeddedBroker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the broker and remove its directory if that is temporary."""
+        """Stop the cluster and remove its directory if that is temporary."""
         try:
             self.stop()
         finally:
@@ -112,183 +110,145 @@ class EmbeddedBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Address for clients, ``host:port``."""
-        return f"{HOST}:{self._node.port}"
+        """Addresses of all nodes for clients, ``host:port`` joined by commas."""
+        return ",".join(process.address for process in self._processes)
 
     @property
-    def directory(self) -> Path:
-        """Where everything of the broker is."""
-        return self._node.directory
+    def proxied_ports(self) -> list[int]:
+        """Where the proxy in front of each node must lead to; empty without proxies."""
+        return [process.node.proxied_port for process in self._processes if process.node.proxied_port]
 
     @property
-    def log_path(self) -> Path:
-        """Kafka's own log."""
-        return self._node.log
+    def log_paths(self) -> list[Path]:
+        """Kafka's own log of each node."""
+        return [process.node.log for process in self._processes]
 
     @property
-    def pid(self) -> int | None:
-        """Process id of the running broker."""
-        return self._process.pid if self.running and self._process else None
+    def pids(self) -> dict[int, int]:
+        """Process ids of the nodes that run, by node."""
+        return {process.node.node_id: pid for process in self._processes if (pid := process.pid) is not None}
 
     @property
     def running(self) -> bool:
-        """Whether the broker's process lives."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the processes of all nodes live."""
+        return len(self.pids) == len(self._processes)
 
-    def start(self) -> None:
-        """Start the broker, or start it again on the same data; return when it answers.
+    def start(self, node: int | None = None) -> None:
+        """Start the nodes that do not run, or one of them, on the data they have.
+
+        Returns when they answer and have caught up with the others.
 
         Raises
         ------
         UnavailableError
-            If Java or a jar is absent, the port is taken, the directory cannot be written, or Kafka does
-            not come up; the message then carries the last lines of its log.
+            If Java or a jar is absent, a port is taken, the directory cannot be written or holds another number of
+            nodes, or Kafka does not come up; the message then carries the last lines of its log.
         """
-        if self.running:
+        starting = [process for process in self._chosen(node) if process.pid is None]
+        if not starting:
             return
-        self._check_port()
-        command = [str(require_java().executable), self._heap, "-XX:+ExitOnOutOfMemoryError"]
-        command += ["-Djava.awt.headless=true", f"-Dlog4j2.configurationFile={self._node.logging}"]
-        command += ["-cp", os.pathsep.join(map(str, broker_jars(self._progress)))]
+        java, jars = require_java(), broker_jars(self._progress)
         try:
-            with self._claimed_directory() as claim:
-                write_files(self._node, [self._node])
-                cluster = self._cluster_id() or self._format(command)
-                self._launch([*command, "kafka.Kafka", str(self._node.properties)], claim)
-            self._await_answer(cluster)
-        except BaseException:
-            self.kill()
+            claim, cluster = self._claimed_directory(), self._cluster_id()
+            with ThreadPoolExecutor(len(starting)) as pool:  # each may have to format its storage first
+                for started in [pool.submit(each.start, cluster, java, jars, claim) for each in starting]:
+                    started.result()
+            for process in starting:
+                self._await_answer(process, cluster)
+        except BaseException as error:
+            self._kill(starting)
+            if isinstance(error, OSError):
+                advice = f"cannot write in {self.directory}: {error}; choose another directory"
+                raise UnavailableError(advice) from error
             raise
 
     def stop(self) -> None:
-        """Stop the broker in order; kill it if that takes longer than `STOP_TIMEOUT`. Data stays."""
-        if self._process is not None and self.running:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_TIMEOUT)
-        self.kill()
+        """Stop the nodes in order; kill those that take too long. Data stays."""
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait()
+        self._kill(self._processes)
 
-    def kill(self) -> None:
-        """End the broker at once, as a crash would (SIGKILL). Data stays; `start` recovers it."""
-        # The watchdog first: it must not outlive the process id it watches.
-        for process in (self._watchdog, self._process):
-            if process is not None:
-                process.kill()
-                process.wait()
-                if process.stdin is not None:
-                    process.stdin.close()
-        self._watchdog = self._process = None
+    def kill(self, node: int | None = None) -> None:
+        """End all nodes, or one, at once, as a crash would (SIGKILL). Data stays; `start` recovers it."""
+        self._kill(self._chosen(node))
+
+    def _kill(self, processes: Sequence[BrokerProcess]) -> None:
+        for process in processes:
+            process.kill()
+        if self._claim is not None and not self.pids:
+            self._claim.close()
+            self._claim = None
+
+    def _chosen(self, node: int | None) -> list[BrokerProcess]:
+        return [process for process in self._processes if node in {None, process.node.node_id}]
 
     def _clean_up(self) -> None:
         if self._temporary is not None:
             self._temporary.cleanup()
 
-    def _check_port(self) -> None:
-        if not is_free(self._node.port):
-            advice = "Stop what listens there, or choose another port (0 takes a free one)."
-            raise UnavailableError(f"cannot start Kafka on {self.bootstrap_servers}: the port is taken. {advice}")
-
-    @contextlib.contextmanager
-    def _claimed_directory(self) -> Iterator[int]:
-        """Lock the directory; the broker's process inherits the descriptor, so the lock lives as long as it."""
-        try:
+    def _claimed_directory(self) -> int:
+        """Lock the directory; each node's process inherits the descriptor, so the lock lives as long as any of them."""
+        if self._claim is None:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with (self.directory / ".lock").open("w") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield handle.fileno()
-        except BlockingIOError:
-            raise UnavailableError(
-                f"cannot start Kafka on the data in {self.directory}: another broker runs on it. "
-                "Stop that one, or choose another directory."
-            ) from None
-        except OSError as error:
-            raise UnavailableError(f"cannot write in {self.directory}: {error}; choose another directory") from error
-
-    def _cluster_id(self) -> str | None:
-        """Return the id of the cluster whose data is in the directory, or None where there is none."""
-        try:
-            lines = (self._node.data / "meta.properties").read_text().splitlines()
-        except FileNotFoundError:
-            return None
-        return next((line.removeprefix("cluster.id=") for line in lines if line.startswith("cluster.id=")), None)
-
-    def _format(self, command: list[str]) -> str:
-        # Kafka ids are 128 bits in URL-safe base64; a leading hyphen would be read as an option.
-        cluster = "t" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
-        tool = [
-            "kafka.tools.StorageTool",
-            "format",
-            "--cluster-id",
-            cluster,
-            "--config",
-            str(self._node.properties),
-        ]
-        with self._node.console.open("wb") as console:
+            handle = (self.directory / ".lock").open("w")
             try:
-                done = subprocess.run(  # noqa: S603  # our own command, no shell
-                    [*command, *tool],
-                    stdin=subprocess.DEVNULL,
-                    stdout=console,
-                    stderr=subprocess.STDOUT,
-                    timeout=FORMAT_TIMEOUT,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                raise self._failure(f"formatting its storage took more than {FORMAT_TIMEOUT:.0f} s") from None
-        if done.returncode != 0:
-            raise self._failure("its storage cannot be formatted")
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.close()
+                raise UnavailableError(
+                    f"cannot start Kafka on the data in {self.directory}: another broker runs on it. "
+                    "Stop that one, or choose another directory."
+                ) from None
+            self._claim = handle
+        return self._claim.fileno()
+
+    def _cluster_id(self) -> str:
+        """Return the identity of the cluster in the directory, made at its first start."""
+        path, count = self.directory / CLUSTER_FILE, len(self._processes)
+        if not path.exists():
+            # Kafka ids are 128 bits in URL-safe base64; a leading hyphen would be read as an option.
+            made = "t" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]
+            path.write_text(json.dumps({"cluster_id": made, "nodes": count}))
+            return made
+        try:
+            found = json.loads(path.read_text())
+            cluster, nodes = str(found["cluster_id"]), int(found["nodes"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnavailableError(f"{path} is damaged ({error}); choose another directory") from error
+        if nodes != count:
+            raise UnavailableError(
+                f"the data in {self.directory} are those of a cluster of {nodes}, not of {count}: start it with "
+                f"{nodes} (--nodes {nodes}), or choose another directory"
+            )
         return cluster
 
-    def _launch(self, command: list[str], claim: int) -> None:
-        # Both get a session of their own: Ctrl-C at a terminal reaches the owner alone, which stops in order.
-        with self._node.console.open("wb") as console:
-            self._process = subprocess.Popen(  # noqa: S603  # our own command, no shell
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=[claim],
-            )
-        self._watchdog = subprocess.Popen(  # noqa: S603  # our own script
-            ["/bin/sh", "-c", _WATCHDOG, str(self._process.pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def _await_answer(self, cluster: str) -> None:
-        """Wait until a client gets the metadata of exactly this cluster."""
+    def _await_answer(self, process: BrokerProcess, cluster: str) -> None:
+        """Wait until the node tells a client that it belongs to exactly this cluster and is in sync with the others."""
         client: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": self.bootstrap_servers,
+            "bootstrap.servers": process.address,
             "reconnect.backoff.max.ms": 200,
             "log_level": 0,  # refused connections are expected while Kafka starts
         }
         admin = AdminClient(client)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
-            if self._process is None or (code := self._process.poll()) is not None:
-                raise self._failure(f"the process ended with code {code}")
+            process.check_alive()
             try:
                 answer = admin.list_topics(timeout=PROBE_SECONDS)
             except KafkaException:
                 continue
-            if answer.cluster_id == cluster and answer.brokers:
+            if answer.cluster_id == cluster and _in_sync(answer, set(self.pids)):
                 return
-        raise self._failure(f"no answer within {START_TIMEOUT:.0f} s")
-
-    def _failure(self, what: str) -> UnavailableError:
-        # The console comes last: what a JVM says before Kafka's log begins must not be cut off.
-        tail = [*_last_lines(self._node.log), *_last_lines(self._node.console)][-LOG_LINES_ON_FAILURE:]
-        return UnavailableError(
-            f"Kafka on {self.bootstrap_servers} did not start: {what}. "
-            f"Its log is {self._node.log}; the last lines:\n" + "\n".join(tail)
-        )
+            time.sleep(LOOK_SECONDS)
+        raise process.failure(f"no answer within {START_TIMEOUT:.0f} s")
 
 
-def _last_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()[-LOG_LINES_ON_FAILURE:]
-    except FileNotFoundError:
-        return []
+def _in_sync(cluster: ClusterMetadata, living: set[int]) -> bool:
+    """Tell whether the living nodes are known, and every partition is led and has all its copies on them in sync."""
+    partitions = [partition for topic in cluster.topics.values() for partition in topic.partitions.values()]
+    return living <= cluster.brokers.keys() and all(
+        partition.leader in living and living.intersection(partition.replicas) <= set(partition.isrs)
+        for partition in partitions
+    )

@@ -1,8 +1,8 @@
-"""The files that a Kafka node of the embedded broker starts from, and where its data is.
+"""The nodes of the embedded broker: their ports, the files that each starts from, and where its data is.
 
 Everything that depends on the number of nodes is here: `server_properties` takes the node and all voters.
 
-Not here: processes (``broker``).
+Not here: processes (``broker_process``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.kafka.ports import HOST
+from detector.kafka.ports import HOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,17 +50,27 @@ class Node:
         Holds everything of the node.
     port, controller_port : int
         Where clients and where controllers connect, on 127.0.0.1.
+    proxied_port, proxy_port : int
+        A second listener for clients, and the port that it sends its clients to: that of a proxy in front of it.
+        0 for none.
     """
 
     node_id: int
     directory: Path
     port: int
     controller_port: int
+    proxied_port: int = 0
+    proxy_port: int = 0
 
     @property
     def data(self) -> Path:
         """Kafka's log directory."""
         return self.directory / "data"
+
+    @property
+    def formatted(self) -> Path:
+        """What Kafka writes when it formats the log directory."""
+        return self.data / "meta.properties"
 
     @property
     def properties(self) -> Path:
@@ -83,6 +93,37 @@ class Node:
         return self.directory / "console.log"
 
 
+def plan_nodes(directory: Path, count: int, port: int, proxy_port: int) -> list[Node]:
+    """Return the nodes of a cluster, numbered from 1.
+
+    Parameters
+    ----------
+    directory : Path
+        Holds a directory for each node.
+    count : int
+        How many nodes.
+    port, proxy_port : int
+        The first of `count` consecutive ports, of clients and of proxies; 0 for free ones, and for no proxies.
+    """
+    taken = [first + number for first in (port, proxy_port) if first for number in range(count)]
+
+    def free() -> int:
+        taken.append(free_port(*taken))
+        return taken[-1]
+
+    return [
+        Node(
+            node_id=number + 1,
+            directory=directory / f"node-{number + 1}",
+            port=port + number if port else free(),
+            controller_port=free(),
+            proxied_port=free() if proxy_port else 0,
+            proxy_port=proxy_port + number if proxy_port else 0,
+        )
+        for number in range(count)
+    ]
+
+
 def write_files(node: Node, voters: Sequence[Node]) -> None:
     """Create a node's directory and write what it starts from; data that is there stays."""
     node.directory.mkdir(parents=True, exist_ok=True)
@@ -102,15 +143,17 @@ def server_properties(node: Node, voters: Sequence[Node]) -> str:
     """
     copies = min(3, len(voters))
     in_sync = max(1, copies - 1)
+    proxied = f",PROXIED://{HOST}:{node.proxied_port}" if node.proxied_port else ""
+    advertised = f",PROXIED://{HOST}:{node.proxy_port}" if node.proxied_port else ""
     settings = {
         "process.roles": "broker,controller",
         "node.id": node.node_id,
         "controller.quorum.voters": ",".join(f"{n.node_id}@{HOST}:{n.controller_port}" for n in voters),
-        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
+        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}{proxied}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}{advertised}",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
         "log.dirs": _escaped(node.data),
         "auto.create.topics.enable": "false",  # a mistyped topic is an error, not an empty topic
         "default.replication.factor": copies,

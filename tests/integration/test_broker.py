@@ -134,16 +134,23 @@ def test_a_taken_port_is_told_before_kafka_is_started(broker: EmbeddedBroker, tm
 
 
 def test_a_second_broker_on_one_directory_is_refused(broker: EmbeddedBroker) -> None:
-    before = (broker.directory / "server.properties").read_text()
+    properties = broker.directory / "node-1" / "server.properties"
+    before = properties.read_text()
     second = EmbeddedBroker(broker.directory)
     with pytest.raises(UnavailableError, match="another broker runs on it"):
         second.start()
-    assert (broker.directory / "server.properties").read_text() == before
+    assert properties.read_text() == before
     assert broker.running
+
+
+def test_the_data_of_three_nodes_are_refused_to_one(tmp_path: Path) -> None:
+    (tmp_path / "cluster.json").write_text('{"cluster_id": "made-before", "nodes": 3}')
+    with pytest.raises(UnavailableError, match=r"a cluster of 3, not of 1: start it with 3 \(--nodes 3\)"):
+        EmbeddedBroker(tmp_path).start()
 
 
 def test_a_jvm_that_does_not_start_is_told_with_its_own_words(tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path, heap_megabytes=1)
     with pytest.raises(UnavailableError, match="heap") as refused:
         broker.start()
-    assert str(broker.log_path) in str(refused.value)
+    assert str(broker.log_paths[0]) in str(refused.value)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detector.kafka.broker_files import Node, server_properties, write_files
+from detector.kafka.broker_files import Node, plan_nodes, server_properties, write_files
 from detector.kafka.ports import PORTS, free_port
 
 
@@ -30,6 +30,30 @@ def test_a_node_of_three_knows_all_voters() -> None:
     assert second["controller.quorum.voters"] == "2@127.0.0.1:9102,1@127.0.0.1:9101,3@127.0.0.1:9103"
     assert second["transaction.state.log.replication.factor"] == "3"
     assert second["transaction.state.log.min.isr"] == "2"
+
+
+def test_a_node_behind_a_proxy_sends_the_clients_of_that_listener_to_it() -> None:
+    proxied = settings(Node(1, Path("/data"), 9092, 9093, proxied_port=9094, proxy_port=9095))
+    assert proxied["listeners"].endswith(
+        "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093,PROXIED://127.0.0.1:9094"
+    )
+    assert proxied["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092,PROXIED://127.0.0.1:9095"
+
+
+def test_three_nodes_take_consecutive_ports_for_clients_and_others_for_themselves() -> None:
+    nodes = plan_nodes(Path("/data"), 3, port=9092, proxy_port=9192)
+    assert [node.port for node in nodes] == [9092, 9093, 9094]
+    assert [node.proxy_port for node in nodes] == [9192, 9193, 9194]
+    assert [node.directory for node in nodes] == [Path(f"/data/node-{number}") for number in (1, 2, 3)]
+    own = {port for node in nodes for port in (node.controller_port, node.proxied_port)}
+    assert len(own) == 6
+    assert own <= set(PORTS)
+
+
+def test_without_a_proxy_there_is_no_listener_for_it() -> None:
+    (alone,) = plan_nodes(Path("/data"), 1, port=0, proxy_port=0)
+    assert (alone.proxied_port, alone.proxy_port) == (0, 0)
+    assert alone.port in PORTS
 
 
 def test_writing_the_files_again_keeps_the_data(tmp_path: Path) -> None:
