@@ -6,6 +6,9 @@ others before it read the marker (at most once). ::
 
     start:   look -> [owner alive elsewhere: FencedError; another history: ContractError], nobody was fenced yet
              fence (init_transactions) -> read marker -> check against the checkpoint -> write generation + 1
+    adopt:   as start, with an empty checkpoint under another history's marker: before the marker is written, the
+             checkpoint learns what that history has published; the new marker names no query and no batch yet
+    resume:  after a publish that gave up: look, new producer, read marker, as below; Spark then calls publish again
     publish: batch == marker         -> replay of a published batch: skip
              batch <  marker         -> the checkpoint was rolled back: ContractError
              no alerts, marker young -> nothing to do
@@ -16,8 +19,8 @@ others before it read the marker (at most once). ::
                               this one -> done; the one before -> again, until the deadline; else -> FencedError
                fenced    -> FencedError, never re-initialise
 
-Not here: what it is told and needs (``sink_port``), Kafka calls (``commit_log``), Spark
-(``detector.app.stream``), the checkpoint's files (``detector.app.checkpoint``).
+Not here: what it is told and needs (``sink_port``), what a start refuses (``refusals``), Kafka calls (``commit_log``),
+Spark (``detector.app.stream``), the checkpoint's files (``detector.app.checkpoint``).
 """
 
 from __future__ import annotations
@@ -30,12 +33,12 @@ from typing import Final
 import msgspec
 
 from detector.errors import ContractError, FencedError, TransientError
+from detector.kafka import refusals
 from detector.kafka.commit_log import AbortedError, Marker, OutgoingMessage, UncertainError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts, JudgedBy, Published, SinkSpec, TransactionalLog
 
 SLOW_COMMIT_SECONDS: Final = 1.0  # a slower commit may have been retried behind our back: recycle the producer
 RETRY_SECONDS: Final = 0.5  # between attempts, so that a broker that refuses at once is not hammered
-ALIVE_INTERVALS: Final = 3  # an owner whose marker is younger than this many marker intervals is taken for alive
 
 
 class AlertSink:
@@ -66,7 +69,6 @@ class AlertSink:
         self._pause = pause
         self._instance = uuid.uuid4().hex
         self._marker: Marker | None = None
-        self._disconnects = 0
         self._recycle = False
 
     @property
@@ -76,18 +78,22 @@ class AlertSink:
             raise RuntimeError("the sink was not started")
         return self._marker
 
-    def start(self, checkpoint: CheckpointFacts) -> Marker | None:
+    def start(self, checkpoint: CheckpointFacts, adopt: Callable[[Marker], None] | None = None) -> Marker | None:
         """Take ownership.
 
         Parameters
         ----------
         checkpoint : CheckpointFacts
             The checkpoint that this process will run from.
+        adopt : callable or None
+            Lets an empty checkpoint carry on what another one has published: told of that one's marker when nobody
+            can publish any more, it makes durable what the checkpoint must know of it. It may be called again by a
+            later start. None: another history is refused.
 
         Returns
         -------
         Marker or None
-            The marker of the last published batch before this start.
+            The marker of the last batch that was published from this checkpoint before this start.
 
         Raises
         ------
@@ -99,25 +105,54 @@ class AlertSink:
             If Kafka does not answer.
         """
         seen = self._log.read_marker(settled=False)
+        adoptable = adopt is not None and checkpoint.query_id is None
         if seen is not None:  # a start that will be refused must not fence the one that runs
-            self._refuse_a_living_owner(seen, checkpoint)
-            self._refuse_another_history(seen, checkpoint)
+            refusals.a_living_owner(seen, checkpoint, self._spec, self._clock())
+            refusals.other_topics(seen, checkpoint, self._spec)
+            refusals.another_history(seen, checkpoint, self._spec, adoptable=adoptable)
         self._log.open()
-        self._disconnects = self._log.disconnects
         found = self._log.read_marker()
-        self._refuse_a_lost_marker(found, checkpoint)
-        if found is not None:
-            self._refuse_another_history(found, checkpoint)
+        refusals.a_lost_marker(found, checkpoint, self._spec)
         before = found or Marker(owner_uuid=checkpoint.owner_uuid, generation=0)
+        refusals.another_history(before, checkpoint, self._spec, adoptable=adoptable)
+        if adopt is not None and refusals.of_another(before, checkpoint):
+            adopt(before)
+            before = Marker(
+                owner_uuid=checkpoint.owner_uuid,
+                generation=before.generation,
+                emitted_watermark=before.emitted_watermark,
+            )
         mine = msgspec.structs.replace(
             before,
             owner_uuid=checkpoint.owner_uuid,
             generation=before.generation + 1,
             instance=self._instance,
+            topic_uuids=dict(self._spec.topic_uuids),
             time=self._clock(),
         )
         self._transact(list, found, mine, time.monotonic() + self._spec.deadline_seconds)
         self._marker = mine
+        return before if found else None
+
+    def resume(self) -> Marker:
+        """Go on in this process after `publish` gave up: settle what is under way, and learn what was published.
+
+        Returns
+        -------
+        Marker
+            The marker of the last batch that was published.
+
+        Raises
+        ------
+        FencedError
+            If another owner has started since; that one is not fenced.
+        TransientError
+            If Kafka does not answer; it may be called again.
+        """
+        found = self._settle(self.marker.generation)
+        if found is None or found.instance != self._instance:
+            raise self._fenced_by(found)
+        self._marker = found
         return found
 
     def publish(
@@ -153,8 +188,7 @@ class AlertSink:
         if batch.batch_id < marker.batch_id:
             raise ContractError(
                 f"batch {batch.batch_id} comes after batch {marker.batch_id} was published: the checkpoint was rolled "
-                f"back. Restore the newer checkpoint, or start an empty one under another app.deployment than "
-                f"{self._spec.deployment!r}"
+                "back. Restore the newer checkpoint, or move it away and start with --adopt"
             )
         if not count and self._clock() - marker.time < self._spec.marker_interval_seconds:
             return Published("empty", time.monotonic() - started)
@@ -164,7 +198,7 @@ class AlertSink:
             batch_id=batch.batch_id,
             offsets_sha256=batch.offsets_sha256,
             end_offsets=batch.end_offsets,
-            emitted_watermark=batch.watermark,
+            emitted_watermark=_later(marker.emitted_watermark, batch.watermark),
             model_digest=judged_by.model,
             config_digest=judged_by.config,
             time=self._clock(),
@@ -184,7 +218,7 @@ class AlertSink:
         uncertain = aborted = 0
         while True:
             try:
-                doubtful = self._recycle or self._log.disconnects != self._disconnects
+                doubtful = self._recycle or self._log.disconnects > 0
                 if doubtful and self._reopen(before, marker):
                     return uncertain, aborted
                 seconds = self._log.publish(messages(), marker)
@@ -206,66 +240,36 @@ class AlertSink:
             self._pause(RETRY_SECONDS)
 
     def _reopen(self, before: Marker | None, marker: Marker) -> bool:
-        """Recycle the producer, which settles every earlier transaction; True if `marker` was committed."""
-        seen = self._log.read_marker(settled=False)
-        if seen is not None and seen.instance != self._instance and seen.generation >= marker.generation:
-            raise self._fenced_by(seen)
-        self._log.open()
-        self._disconnects = self._log.disconnects
-        newest = self._log.read_marker()
+        """Recycle the producer; True if `marker` was committed."""
+        newest = self._settle(marker.generation)
         if newest not in (before, marker):
             raise self._fenced_by(newest)
-        self._recycle = False
         return newest == marker
+
+    def _settle(self, generation: int) -> Marker | None:
+        """Recycle the producer, which settles every earlier transaction; return the marker that stands then."""
+        seen = self._log.read_marker(settled=False)
+        if seen is not None and seen.instance != self._instance and seen.generation >= generation:
+            raise self._fenced_by(seen)
+        self._log.open()
+        newest = self._log.read_marker()
+        self._recycle = False
+        return newest
 
     def _fenced_by(self, owner: Marker | None) -> FencedError:
         who = f"{owner.owner_uuid} (start {owner.generation})" if owner else "nobody, its marker is gone"
         return FencedError(f"{self._spec.deployment!r} belongs to {who} now; this instance stops")
-
-    def _refuse_a_living_owner(self, found: Marker, checkpoint: CheckpointFacts) -> None:
-        if found.owner_uuid == checkpoint.owner_uuid or self._spec.take_over:
-            return
-        age = self._clock() - found.time
-        if age < ALIVE_INTERVALS * self._spec.marker_interval_seconds:
-            raise FencedError(
-                f"{self._spec.deployment!r} is run from another checkpoint (owner {found.owner_uuid}, last seen "
-                f"{age:.0f} s ago). Stop that instance, give this one its own app.deployment, or pass --take-over"
-            )
-
-    def _refuse_a_lost_marker(self, found: Marker | None, checkpoint: CheckpointFacts) -> None:
-        """Refuse a used checkpoint whose own marker is not there: what it has published is not known."""
-        ours = found is not None and (found.spark_query_id is not None or found.owner_uuid == checkpoint.owner_uuid)
-        if not ours and checkpoint.last_batch >= 0:
-            raise ContractError(
-                f"the checkpoint {checkpoint.place} has published batches but the commits topic has no marker for "
-                f"{self._spec.deployment!r}: was the topic deleted? {self._way_back(checkpoint)}"
-            )
-
-    def _refuse_another_history(self, found: Marker, checkpoint: CheckpointFacts) -> None:
-        if found.spark_query_id is None:
-            return
-        if found.spark_query_id != checkpoint.query_id:
-            raise ContractError(
-                f"the marker of {self._spec.deployment!r} belongs to query {found.spark_query_id}, the checkpoint "
-                f"{checkpoint.place} to {checkpoint.query_id or 'none (it is empty)'}. {self._way_back(checkpoint)}"
-            )
-        if found.batch_id > checkpoint.last_batch:
-            raise ContractError(
-                f"batch {found.batch_id} was published but the checkpoint {checkpoint.place} ends at batch "
-                f"{checkpoint.last_batch}: it was rolled back. {self._way_back(checkpoint)}"
-            )
-
-    def _way_back(self, checkpoint: CheckpointFacts) -> str:
-        return (
-            f"Restore the matching checkpoint in {checkpoint.place}, or start an empty one with another app.deployment "
-            f"than {self._spec.deployment!r}"
-        )
 
     def _check_replay(self, batch: BatchFacts) -> None:
         marker = self.marker
         if (marker.offsets_sha256, marker.spark_query_id) != (batch.offsets_sha256, batch.query_id):
             raise ContractError(
                 f"batch {batch.batch_id} was published from other offsets than the checkpoint names now: this "
-                f"checkpoint of {self._spec.deployment!r} is not the one that published it. Restore it, or start an "
-                "empty one under another app.deployment"
+                f"checkpoint of {self._spec.deployment!r} is not the one that published it. Restore that one, or move "
+                "this one away and start with --adopt"
             )
+
+
+def _later(one: float | None, other: float | None) -> float | None:
+    """Return the later watermark: one that adopts reads again what was judged before, and that stays published."""
+    return max((each for each in (one, other) if each is not None), default=None)

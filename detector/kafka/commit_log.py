@@ -9,7 +9,7 @@ Not here: when to publish, skip, retry or stop (``alert_sink`` is the protocol).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -18,6 +18,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from detector.errors import ContractError, FencedError, TransientError
 from detector.failpoints import reach
 from detector.kafka.compacted import read_latest
+from detector.kafka.lost_connections import LostConnections
+from detector.kafka.rights import missing_right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,7 +126,7 @@ class CommitLog:
 
     spec: LogSpec
     _producer: Producer | None = None
-    _disconnects: int = 0
+    _lost: LostConnections = field(default_factory=LostConnections)
 
     def open(self) -> None:
         """Initialise transactions: fences every earlier owner and finishes its open transaction.
@@ -136,6 +138,7 @@ class CommitLog:
         """
         self.close()
         timeout_ms = round(self.spec.transaction_timeout_seconds * 1000)
+        self._lost = LostConnections()
         self._producer = Producer(
             {
                 **self.spec.connection.librdkafka(),
@@ -143,7 +146,7 @@ class CommitLog:
                 "transaction.timeout.ms": timeout_ms,
                 "linger.ms": 5,
                 "compression.type": "lz4",
-                "error_cb": self._count_disconnects,
+                "logger": self._lost,
             }
         )
         try:
@@ -159,7 +162,7 @@ class CommitLog:
 
     @property
     def disconnects(self) -> int:
-        """How often a broker connection was lost in the life of this object.
+        """How often a broker connection was lost since the last `open` began.
 
         Raises
         ------
@@ -171,7 +174,7 @@ class CommitLog:
                 self._producer.poll(0)  # a loss during the last commit is still queued
         except KafkaException as error:
             raise self._classify(error, "poll") from error
-        return self._disconnects
+        return self._lost.count
 
     def read_marker(self, *, settled: bool = True) -> Marker | None:
         """Read the newest committed marker of this query.
@@ -228,7 +231,8 @@ class CommitLog:
         producer = self._producer
         if producer is None:
             raise RuntimeError("publish before open")
-        timeout = self.spec.transaction_timeout_seconds
+        # The broker aborts a transaction that is older, and who then goes on with it looks as if it were fenced.
+        deadline = time.monotonic() + self.spec.transaction_timeout_seconds
         try:
             producer.begin_transaction()
             reach("transaction begun")
@@ -241,17 +245,17 @@ class CommitLog:
                 msgspec.json.encode(marker),
                 [],
             )
-            if producer.flush(timeout):
-                raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001 - public constant
+            if producer.flush(_left(deadline)):
+                raise UncertainError("flush: the brokers have not acknowledged the alerts in time")
         except KafkaException as error:
-            self._abort(producer, error)
+            self._abort(producer, error, deadline)
         reach("alerts produced")
         started = time.monotonic()
         try:
-            producer.commit_transaction(timeout)
+            producer.commit_transaction(_left(deadline))
         except KafkaException as error:
             if error.args[0].txn_requires_abort():
-                self._abort(producer, error)
+                self._abort(producer, error, deadline)
             raise self._classify(error, "commit_transaction", uncertain=True) from error
         seconds = time.monotonic() - started
         reach("committed")
@@ -271,19 +275,22 @@ class CommitLog:
             else:
                 return
 
-    def _abort(self, producer: Producer, error: KafkaException) -> None:
+    def _abort(self, producer: Producer, error: KafkaException, deadline: float) -> None:
         """Abort after a failure before the commit; always raises."""
         reason = self._classify(error, "produce")
-        if isinstance(reason, FencedError):
+        if isinstance(reason, FencedError | ContractError):
             raise reason from error
         try:
-            producer.abort_transaction(self.spec.transaction_timeout_seconds)
+            producer.abort_transaction(_left(deadline))
         except KafkaException as second:
             raise self._classify(second, "abort_transaction", uncertain=True) from second
         raise AbortedError(str(error)) from error
 
     def _classify(self, error: KafkaException, action: str, *, uncertain: bool = False) -> Exception:
         kafka_error: KafkaError = error.args[0]
+        refused = missing_right(kafka_error, f"{action} of {self.spec.transactional_id!r}")
+        if refused is not None:
+            return refused
         if kafka_error.code() in FENCED_CODES or kafka_error.fatal():
             return FencedError(
                 f"{self.spec.transactional_id!r} was fenced ({kafka_error.str()}): another instance owns it, or this "
@@ -297,6 +304,6 @@ class CommitLog:
             "check that the brokers are reachable and start again"
         )
 
-    def _count_disconnects(self, error: KafkaError) -> None:
-        if error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):  # noqa: SLF001 - public constants
-            self._disconnects += 1
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-_LOG: Final = logging.getLogger("librdkafka")  # else librdkafka prints to standard error, past every log setting
+RECONNECT_MS: Final = 1000  # at most between two attempts; librdkafka's 10 s would be the first thing after an outage
+LOG: Final = logging.getLogger("librdkafka")  # else librdkafka prints to standard error, past every log setting
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 
@@ -45,7 +46,8 @@ class KafkaConnection:
         """Return the configuration of a confluent-kafka client."""
         config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap_servers,
-            "logger": _LOG,
+            "logger": LOG,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
             "security.protocol": self.protocol,
             "sasl.mechanism": self.sasl_mechanism,
             "sasl.username": self.username,

@@ -14,14 +14,17 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from detector.errors import ContractError, TransientError
+from detector.errors import ContractError, DetectorError, TransientError
 from detector.kafka.connection import KafkaConnection
+from detector.kafka.rights import missing_right
 from detector.pipeline.schema import topic_id
 
 REQUEST_SECONDS: Final = 15.0  # for each request to the cluster; brokers answer in milliseconds or not at all
 DEAD_LETTER_MAX_BYTES: Final = 33_554_432  # the original of a record that was too large must fit
 UNBOUNDED_MS: Final = 9_223_372_036_854_775_807  # Kafka's default of message.timestamp.after.max.ms before 4.0
 HOUR_MS: Final = 3_600_000
+# Of what is written: since 4.0 a broker refuses a CreateTime, the writer's clock, that is an hour ahead of its own.
+BROKER_TIME: Final[Mapping[str, str]] = {"message.timestamp.type": "LogAppendTime"}
 INTERNAL_TOPICS: Final = frozenset(  # Kafka's own; no pattern of Spark's source matches them either
     {"__consumer_offsets", "__transaction_state", "__share_group_state"}
 )
@@ -73,7 +76,7 @@ class Preflight:
         try:
             found = self._admin.list_topics(timeout=self._seconds).topics
         except KafkaException as error:
-            raise self._unreachable(error) from error
+            raise self._failure(error) from error
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def check_source(
@@ -117,7 +120,7 @@ class Preflight:
         try:
             uuids = {topic: str(future.result().topic_id) for topic, future in described.items()}
         except KafkaException as error:
-            raise self._unreachable(error) from error
+            raise self._failure(error) from error
         return TopicFacts(chosen, uuids, tuple(warnings))
 
     def ensure(self, topic: str, partitions: int, replication: int, config: Mapping[str, str]) -> bool:
@@ -130,9 +133,10 @@ class Preflight:
         """
         if topic in self.topics():
             return False
-        future = self._admin.create_topics([NewTopic(topic, partitions, replication, config=dict(config))])[topic]
+        wanted = NewTopic(topic, partitions, replication, config=dict(config))
+        future = self._admin.create_topics([wanted], request_timeout=self._seconds)[topic]
         try:
-            future.result(self._seconds)
+            future.result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
@@ -151,9 +155,15 @@ class Preflight:
         ContractError
             If the commits topic is not one compacted partition.
         """
-        self.ensure(alerts, 4, replication, {})
-        self.ensure(dead_letter, 1, replication, {"max.message.bytes": str(DEAD_LETTER_MAX_BYTES)})
-        self.ensure(commits, 1, replication, {"cleanup.policy": "compact"})
+        self.ensure(alerts, 4, replication, BROKER_TIME)
+        letters = {**BROKER_TIME, "max.message.bytes": str(DEAD_LETTER_MAX_BYTES)}
+        self.ensure(dead_letter, 1, replication, letters)
+        # One that was made just now is right, and not every broker knows it yet.
+        if not self.ensure(commits, 1, replication, {**BROKER_TIME, "cleanup.policy": "compact"}):
+            self.check_commits(commits)
+
+    def check_commits(self, commits: str) -> None:
+        """Check that markers cannot be deleted; ContractError if the commits topic is not one compacted partition."""
         policy = self._config(commits)["cleanup.policy"].value
         partitions = self.topics().get(commits)
         if policy != "compact" or partitions != 1:
@@ -191,7 +201,7 @@ class Preflight:
                 found = times.get((topic, p), high if end else low)
                 out[topic][p] = found if found >= 0 else high
         except KafkaException as error:
-            raise self._unreachable(error) from error
+            raise self._failure(error) from error
         finally:
             consumer.close()
         return out
@@ -214,9 +224,9 @@ class Preflight:
         resource = ConfigResource(ResourceType.TOPIC, topic)
         future = self._admin.describe_configs([resource], request_timeout=self._seconds)[resource]
         try:
-            return dict(future.result(self._seconds))
+            return dict(future.result())
         except KafkaException as error:
-            raise self._unreachable(error) from error
+            raise self._failure(error) from error
 
     def _wait_for(self, topic: str) -> None:
         """Wait until every client can see the new topic with leaders."""
@@ -229,8 +239,9 @@ class Preflight:
             f"topic {topic} was created but has no leader after {self._seconds:.0f} s; check the brokers"
         )
 
-    def _unreachable(self, error: KafkaException) -> TransientError:
-        return TransientError(
+    def _failure(self, error: KafkaException) -> DetectorError:
+        refused = missing_right(error.args[0], f"a request to {self._connection.bootstrap_servers}")
+        return refused or TransientError(
             f"Kafka at {self._connection.bootstrap_servers} does not answer ({error.args[0].str()}); "
             "check kafka.bootstrap_servers and that the broker runs"
         )

@@ -5,8 +5,8 @@ Not here: the protocol (``alert_sink``) and the log on Kafka (``commit_log``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from detector.kafka.commit_log import Marker, OutgoingMessage
@@ -31,7 +31,7 @@ class TransactionalLog(Protocol):
 
     @property
     def disconnects(self) -> int:
-        """Count of lost broker connections."""
+        """Count of broker connections lost since `open` began."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,12 @@ class SinkSpec:
         How long one batch may try before the process ends.
     take_over : bool
         Fence an owner that seems alive.
+    topic_uuids : mapping of str to str
+        Kafka's ids of the source topics: one that was deleted and made again has another.
     """
 
     deployment: str
     marker_interval_seconds: float = 60.0
     deadline_seconds: float = 300.0
     take_over: bool = False
+    topic_uuids: Mapping[str, str] = field(default_factory=dict)

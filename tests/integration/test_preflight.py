@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -119,6 +120,23 @@ def test_the_topics_that_are_written_are_created_once(preflight: Preflight, brok
     assert (known[alerts], known[letters], known[commits]) == (4, 1, 1)
     assert config_of(broker, commits)["cleanup.policy"] == "compact"
     assert config_of(broker, letters)["max.message.bytes"] == str(DEAD_LETTER_MAX_BYTES)
+
+
+def test_what_is_written_by_a_machine_whose_clock_is_hours_ahead_is_taken(
+    preflight: Preflight, broker: EmbeddedBroker
+) -> None:
+    names = [f"{kind}-{uuid4().hex[:8]}" for kind in ("alerts", "letters", "commits")]
+    preflight.ensure_outputs(*names, replication=1)
+    refused: list[str] = []
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for name in names:
+        two_hours_ahead = round((time.time() + 7200) * 1000)
+        producer.produce(
+            name, b"value", b"key", timestamp=two_hours_ahead, on_delivery=lambda error, _: refused.append(str(error))
+        )
+
+    assert producer.flush(PATIENCE) == 0
+    assert refused == ["None"] * 3
 
 
 @pytest.mark.parametrize(("partitions", "policy"), [(1, "delete"), (2, "compact"), (1, "compact,delete")])

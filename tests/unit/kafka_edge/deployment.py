@@ -5,8 +5,9 @@ Not here: what goes wrong (``fake_kafka``) and what must hold in spite of it (th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.alert_sink import AlertSink
@@ -51,11 +52,15 @@ class Deployment:
 
     schedule: Mapping[int, str]
     marker_interval_seconds: float = 60.0
+    clock_errors: Sequence[float] = (0.0,)  # seconds, of one process after another
+    resumes: bool = False  # a process survives a Kafka that does not answer, which it has no patience for
     kafka: FakeKafka = field(default_factory=FakeKafka)
     planned: set[int] = field(default_factory=set)
     finished: set[int] = field(default_factory=set)
     query_id: str | None = None
+    started: int = 0
     fenced: int = 0
+    resumed: int = 0
 
     def __post_init__(self) -> None:
         self.faults = Faults(self.schedule, self.supervise)
@@ -78,9 +83,27 @@ class Deployment:
         raise AssertionError(f"no process came to the end in {STARTS} starts")
 
     def run_process(self) -> None:
-        sink = AlertSink(FakeLog(self.kafka, self.faults), spec(self.marker_interval_seconds), frozen_clock, no_pause)
+        ticks = count(1e6 + self.clock_errors[self.started % len(self.clock_errors)])
+        self.started += 1
+        sink_spec = spec(self.marker_interval_seconds, deadline=0.0 if self.resumes else 300.0)
+        sink = AlertSink(FakeLog(self.kafka, self.faults), sink_spec, lambda: next(ticks), no_pause)
         sink.start(CheckpointFacts("owner", self.query_id, max(self.planned, default=-1), "here"))
         self.query_id = "query"
+        lost = False
+        while True:
+            try:
+                if lost:
+                    sink.resume()
+                self.run_query(sink)
+            except TransientError:
+                if not self.resumes:
+                    raise
+                lost, self.resumed = True, self.resumed + 1
+            else:
+                sink.close()
+                return
+
+    def run_query(self, sink: AlertSink) -> None:
         for batch_id in range(max(self.finished, default=-1) + 1, len(BATCHES)):
             self.planned.add(batch_id)
             alerts = messages(*BATCHES[batch_id])
@@ -88,4 +111,3 @@ class Deployment:
             fault = self.faults.next()
             self.finished.add(batch_id)
             self.faults.after(fault)
-        sink.close()

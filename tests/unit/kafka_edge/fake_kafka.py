@@ -124,6 +124,7 @@ class FakeLog:
 
     def open(self) -> None:
         fault = self.faults.next()
+        self.disconnects = 0
         self._epoch = self.kafka.initialise()
         self.faults.after(fault)
         if fault == "lost reply":

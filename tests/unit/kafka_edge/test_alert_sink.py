@@ -5,8 +5,9 @@ import re
 import pytest
 
 from detector.errors import ContractError, FencedError, TransientError
-from detector.kafka.alert_sink import ALIVE_INTERVALS, AlertSink
+from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import Marker
+from detector.kafka.refusals import ALIVE_INTERVALS
 from detector.kafka.sink_port import CheckpointFacts, SinkSpec
 from tests.unit.kafka_edge.deployment import JUDGED_BY, facts, frozen_clock, messages, no_pause, spec
 from tests.unit.kafka_edge.fake_kafka import FakeKafka, FakeLog, Faults, Transaction
@@ -91,6 +92,28 @@ def test_an_owner_not_seen_for_three_intervals_is_followed() -> None:
     assert kafka.markers()[-1].owner_uuid == "mine"
 
 
+def test_a_marker_from_the_future_seems_alive_to_others_and_does_not_stop_its_own_checkpoint() -> None:
+    kafka = kafka_with(marker("other", age=-3600.0))
+    with pytest.raises(FencedError, match="or pass --take-over"):
+        sink_on(kafka).start(OWN_EMPTY)
+    assert kafka.epoch == 0
+    sink_on(kafka, spec(take_over=True)).start(OWN_EMPTY)
+
+    own = kafka_with(marker("mine", age=-3600.0))
+    sink_on(own).start(OWN_EMPTY)
+    assert own.epoch == 1
+
+
+def test_alerts_are_published_whatever_the_clock_says_of_the_last_marker() -> None:
+    kafka = FakeKafka()
+    now = [NOW]
+    sink = AlertSink(FakeLog(kafka, Faults({})), spec(), lambda: now[0], no_pause)
+    sink.start(OWN_EMPTY)
+    for batch_id, moved in enumerate((-3600.0, 7200.0, -3600.0)):
+        now[0] += moved
+        assert sink.publish(facts(batch_id), JUDGED_BY, lambda: messages(b"one"), 1).outcome == "committed"
+
+
 def test_the_same_checkpoint_need_not_wait_for_its_last_process_to_look_dead() -> None:
     kafka = kafka_with(marker("mine", age=0.0))
     sink_on(kafka).start(OWN_EMPTY)
@@ -123,7 +146,8 @@ def test_a_marker_of_another_query_is_refused_before_anybody_is_fenced(query_id:
     checkpoint = CheckpointFacts("mine", query_id, 2 if query_id else -1, "/checkpoint")
 
     with pytest.raises(
-        ContractError, match=rf"belongs to query query, the checkpoint /checkpoint to {named}\. Restore"
+        ContractError,
+        match=rf"belongs to query query of owner mine, the checkpoint /checkpoint to {named} of mine\.",
     ):
         sink_on(kafka, spec(take_over=True)).start(checkpoint)
 

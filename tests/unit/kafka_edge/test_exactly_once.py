@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations, pairwise, product
 
 import pytest
@@ -12,11 +13,18 @@ from detector.errors import FencedError
 from tests.unit.kafka_edge.deployment import BATCHES, Deployment
 from tests.unit.kafka_edge.fake_kafka import FAULTS
 
+HOUR = 3600.0  # seconds
 OPERATIONS = 13  # of a run without faults: 4 to start, publish and finish for each batch, and one to spare
 
 
-def run(schedule: dict[int, str], marker_interval_seconds: float = 60.0) -> Deployment:
-    deployment = Deployment(schedule, marker_interval_seconds)
+def run(
+    schedule: dict[int, str],
+    marker_interval_seconds: float = 60.0,
+    *,
+    resumes: bool = False,
+    clock_errors: Sequence[float] = (0.0,),
+) -> Deployment:
+    deployment = Deployment(schedule, marker_interval_seconds, clock_errors, resumes)
     deployment.supervise()
     alerts = [alert for transaction in deployment.kafka.committed for alert in transaction.alerts]
     assert alerts == [alert for batch in BATCHES for alert in batch], schedule
@@ -48,23 +56,52 @@ def test_a_run_without_faults_has_one_process_and_one_transaction_a_batch_with_a
     assert {marker.generation for marker in deployment.kafka.markers()} == {1}
 
 
+@pytest.mark.parametrize("resumes", [False, True])
 @pytest.mark.parametrize("marker_interval_seconds", [0.0, 60.0])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_any_single_fault_at_any_operation_keeps_exactly_once(fault: str, marker_interval_seconds: float) -> None:
+def test_any_single_fault_at_any_operation_keeps_exactly_once(
+    fault: str, marker_interval_seconds: float, *, resumes: bool
+) -> None:
     for operation in range(OPERATIONS):
-        run({operation: fault}, marker_interval_seconds)
+        run({operation: fault}, marker_interval_seconds, resumes=resumes)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
 @pytest.mark.parametrize("first", FAULTS)
-def test_any_two_faults_at_any_operations_keep_exactly_once(first: str) -> None:
+def test_any_two_faults_at_any_operations_keep_exactly_once(first: str, *, resumes: bool) -> None:
     for (one, other), second in product(combinations(range(OPERATIONS), 2), FAULTS):
-        run({one: first, other: second})
+        run({one: first, other: second}, resumes=resumes)
+
+
+@pytest.mark.parametrize("errors", [(HOUR, 0.0), (0.0, HOUR), (-HOUR, HOUR)])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_clocks_that_are_an_hour_off_keep_exactly_once(fault: str, errors: tuple[float, float]) -> None:
+    for one, other in combinations(range(OPERATIONS), 2):
+        run({one: fault, other: "crash before"}, clock_errors=errors)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.dictionaries(st.integers(0, 2 * OPERATIONS), st.sampled_from(FAULTS), min_size=3, max_size=6))
-def test_many_faults_keep_exactly_once(schedule: dict[int, str]) -> None:
-    run(schedule)
+@given(st.dictionaries(st.integers(0, 2 * OPERATIONS), st.sampled_from(FAULTS), min_size=3, max_size=6), st.booleans())
+def test_many_faults_keep_exactly_once(schedule: dict[int, str], resumes: bool) -> None:  # noqa: FBT001 - drawn
+    run(schedule, resumes=resumes)
+
+
+@pytest.mark.parametrize("fault", ["lost reply", "not done", "late", "aborted", "unreachable"])
+def test_a_process_that_survives_a_lost_answer_publishes_the_batch_it_could_not_settle_once(fault: str) -> None:
+    deployment = run({4: fault}, resumes=True)
+
+    assert deployment.resumed == 1
+    assert {marker.generation for marker in deployment.kafka.markers()} == {1}
+
+
+def test_a_process_that_survives_does_not_fence_the_one_that_took_over_meanwhile() -> None:
+    # The commit of batch 0 is lost; before the process looks (operation 5) another one runs to the end.
+    deployment = Deployment({4: "not done", 5: "paused before"}, resumes=True)
+
+    with pytest.raises(FencedError, match=r"'tidemark\.test' belongs to owner \(start 2\) now; this instance stops"):
+        deployment.run_process()
+
+    assert deployment.kafka.epoch == 2
 
 
 @pytest.mark.parametrize("moment", ["paused before", "paused within"])
