@@ -55,7 +55,7 @@ def follow(
     Parameters
     ----------
     state : BucketState
-        Its incident columns are updated.
+        Its incident columns are updated; windows up to `BucketState.settled` open and resolve nothing.
     rows, index : ndarray of int64, shape (n,)
         Sensor rows and window indices, `index` ascending, a row at most once per index.
     score : ndarray of float64, shape (n,)
@@ -64,10 +64,13 @@ def follow(
         Threshold, close ratio and quiet windows.
     """
     steps = IncidentSteps(np.zeros(len(rows), np.int8), np.full(len(rows), NEVER, np.int64), np.full(len(rows), np.nan))
+    # Before that, a score may come from less history than there was when the incident was followed first.
+    heeded, known = np.searchsorted(index, [state.settled - state.lags, state.settled], side="right").tolist()
+    _remember(state, rows[heeded:known], index[heeded:known], score[heeded:known], profile)
     # Only windows of sensors that have an incident now, or reach the threshold in this call, can change anything.
     relevant = state.open_index != NEVER
-    relevant[rows[score >= profile.threshold]] = True
-    at = np.flatnonzero(relevant[rows])
+    relevant[rows[known:][score[known:] >= profile.threshold]] = True
+    at = known + np.flatnonzero(relevant[rows[known:]])
     for part in np.split(at, np.flatnonzero(np.diff(index[at])) + 1):
         opened = _advance(state, rows[part], index[part], score[part], profile)
         resolved = state.quiet[rows[part]] >= profile.quiet_windows
@@ -80,19 +83,32 @@ def follow(
     return steps
 
 
+def _remember(state: BucketState, rows: IntArray, index: IntArray, score: FloatArray, profile: ScoringProfile) -> None:
+    """Follow the incidents that are open without resolving any."""
+    at = np.flatnonzero((state.open_index[rows] != NEVER) & (index >= state.open_index[rows]))
+    for part in np.split(at, np.flatnonzero(np.diff(index[at])) + 1):
+        _count(state, rows[part], score[part], profile)
+        state.quiet[rows[part]] = np.minimum(state.quiet[rows[part]], profile.quiet_windows - 1)
+
+
 def _advance(
     state: BucketState, rows: IntArray, index: IntArray, score: FloatArray, profile: ScoringProfile
 ) -> BoolArray:
     """Open incidents of one window index, raise peaks and count quiet windows; return which were opened."""
     opening: BoolArray = (state.open_index[rows] == NEVER) & (score >= profile.threshold)
     state.open_index[rows[opening]] = index[opening]
+    _count(state, rows, score, profile)
+    return opening
+
+
+def _count(state: BucketState, rows: IntArray, score: FloatArray, profile: ScoringProfile) -> None:
+    """Raise peaks and count quiet windows of the incidents that are open, over windows of one index."""
     is_open = state.open_index[rows] != NEVER
     state.peak[rows[is_open]] = np.fmax(state.peak[rows[is_open]], score[is_open])
     quiet = is_open & (score < profile.close_ratio * profile.threshold)
     loud = is_open & (score >= profile.close_ratio * profile.threshold)
     state.quiet[rows[quiet]] += 1
     state.quiet[rows[loud]] = 0
-    return opening
 
 
 def _forget(state: BucketState, rows: IntArray) -> None:

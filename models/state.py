@@ -50,7 +50,11 @@ class BucketState:
         Highest score of the open incident, NaN if none is open.
     quiet : ndarray of int32, shape (S,)
         Quiet windows in a row of the open incident.
+    settled : int
+        Up to this index it is known what became of incidents; not part of what is remembered.
     """
+
+    settled: int = NEVER
 
     def __init__(self, keys: KeyArray, ring: FloatArray, columns: Mapping[str, NDArray[Any]]) -> None:
         self._take(keys, ring, columns)

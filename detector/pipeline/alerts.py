@@ -114,13 +114,13 @@ def alert(
     asset_id, sensor_id = str(window[c.ASSET_ID]), str(window[c.SENSOR_ID])
     opened_at = _instant(int(scored.opened_index[row]) * context.slide_us)
     window_end = _instant(int(scored.index[row]) * context.slide_us)
-    incident_id = uuid.uuid5(NAMESPACE, f"{context.identity}\x1f{asset_id}\x1f{sensor_id}\x1f{opened_at}")
+    incident = incident_id(context.identity, asset_id, sensor_id, opened_at)
     score = float(scored.score[row])
     severity = severity_of(float(scored.peak[row]), profile.threshold)
     built = {
         "schema": ALERT_SCHEMA,
-        "alert_id": str(uuid.uuid5(incident_id, f"{event}\x1f{window_end}")),
-        "incident_id": str(incident_id),
+        "alert_id": str(uuid.uuid5(incident, f"{event}\x1f{window_end}")),
+        "incident_id": str(incident),
         "event": event,
         "severity": severity,
         "asset_id": asset_id,
@@ -152,6 +152,21 @@ def alert(
         "config_digest": context.config_digest,
     }
     return {**built, "summary": summarise(built)}
+
+
+def incident_id(identity: str, asset_id: str, sensor_id: str, opened_at: str) -> uuid.UUID:
+    """Return the identifier of an incident.
+
+    Parameters
+    ----------
+    identity : str
+        ``<app>.<deployment>``.
+    asset_id, sensor_id : str
+        Whose.
+    opened_at : str
+        End of the window that opened it, ISO 8601 as in the alert.
+    """
+    return uuid.uuid5(NAMESPACE, f"{identity}\x1f{asset_id}\x1f{sensor_id}\x1f{opened_at}")
 
 
 def summarise(built: Mapping[str, Any]) -> str:

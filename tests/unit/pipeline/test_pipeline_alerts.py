@@ -268,6 +268,7 @@ def test_headers_let_consumers_filter_without_parsing():
 def test_a_summary_comes_back_as_it_was():
     summary = BucketSummary(
         windows_scored=5,
+        windowed_records=50,
         sensors=3,
         sensors_learning=1,
         incidents_open={"minor": 1, "major": 0, "critical": 2},
