@@ -1,10 +1,9 @@
 """The thread that keeps the dead-letter ledger going beside the query.
 
-Batches arrive from the progress listener; for each that counted rejects the ledger re-reads the blocks that
-hold them. A failure is retried until it works or the process stops: the query goes on meanwhile, up to a
-bounded backlog.
+Batches arrive from the progress listener, each with what must be read again for its rejects and late records. A failure
+is retried until it works or the process stops: the query goes on meanwhile, up to a bounded backlog.
 
-Not here: reading and publishing (``detector.kafka.dead_letter``).
+Not here: what must be read again (``rereading``), reading and publishing (``detector.kafka.dead_letter``).
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from detector.errors import TransientError
-from detector.kafka.dead_letter import Ledger, OffsetRange
+from detector.kafka.dead_letter import Ledger, Letters, Reread
 from detector.kafka.source import Offsets
-from detector.pipeline.decode import BLOCK_OFFSETS, REJECT_BLOCKS, REJECT_REASONS
-from detector.pipeline.schema import topic_id
+from detector.pipeline.decode import REJECT_BLOCKS, REJECT_REASONS
 
-SAVE_EVERY_SECONDS: Final = 10.0  # progress without rejects; a restart re-reads at most this much once
+SAVE_EVERY_SECONDS: Final = 10.0  # progress with nothing to publish; a restart re-reads at most this much once
+SAVE_EVERY_BATCHES: Final = 10  # half of the batches whose watermarks the checkpoint keeps (`session.DEFAULTS`)
 RETRY_SECONDS: Final = 2.0  # after Kafka failed; the clients themselves have waited a minute by then
 
 log = structlog.get_logger()
@@ -41,51 +40,13 @@ class FinishedBatch:
         Which; -1 for the gap that a restart found.
     end : Offsets
         Where the batch ended.
-    ranges : tuple of OffsetRange
-        What must be read again for its rejects.
+    rereads : tuple of Reread
+        What must be read again for its rejects and late records.
     """
 
     batch_id: int
     end: Offsets
-    ranges: tuple[OffsetRange, ...] = ()
-
-
-def ranges_of(
-    blocks: Iterable[Any], topics: Mapping[int, str], start: Offsets, end: Offsets
-) -> tuple[OffsetRange, ...]:
-    """Turn observed blocks of offsets into ranges, neighbours joined, within the batch's own offsets.
-
-    Parameters
-    ----------
-    blocks : iterable of (topic_id, partition, block)
-        From the observation ``decoded``.
-    topics : mapping of int to str
-        Topic names by code; those of the batch itself are known without.
-    start, end : Offsets
-        The batch.
-    """
-    names = {**topics, **{topic_id(topic): topic for topic in end}}  # a pattern matches new topics as they come
-    found: list[OffsetRange] = []
-    for code, partition, block in sorted(tuple(block) for block in blocks):
-        topic = names[code]
-        first = max(block * BLOCK_OFFSETS, start.get(topic, {}).get(partition, 0))
-        last = min((block + 1) * BLOCK_OFFSETS, end[topic][partition])
-        before = found[-1] if found else None
-        if before is not None and before[:2] == (topic, partition) and before.end == first:
-            found[-1] = before._replace(end=last)
-        else:
-            found.append(OffsetRange(topic, partition, first, last))
-    return tuple(found)
-
-
-def gap(done: Offsets, committed: Offsets) -> tuple[OffsetRange, ...]:
-    """Return what lies between the ledger's progress and the checkpoint."""
-    return tuple(
-        OffsetRange(topic, partition, done.get(topic, {}).get(partition, 0), end)
-        for topic, parts in sorted(committed.items())
-        for partition, end in sorted(parts.items())
-        if end > done.get(topic, {}).get(partition, 0)
-    )
+    rereads: tuple[Reread, ...] = ()
 
 
 def reject_counts(observed: Mapping[str, Any]) -> dict[str, int]:
@@ -109,14 +70,14 @@ class LedgerWorker:
     max_backlog : int
         Batches that may wait before `wait_for_room` blocks.
     on_published : callable
-        Told how many rejects were published, by reason.
+        Told what was published of each batch.
     retry_seconds : float
         Between two attempts.
     """
 
     ledger: Ledger
     max_backlog: int
-    on_published: Callable[[Mapping[str, int]], None]
+    on_published: Callable[[Letters], None]
     retry_seconds: float = RETRY_SECONDS
     _waiting: deque[FinishedBatch] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -184,6 +145,7 @@ class LedgerWorker:
     def _work(self) -> None:
         saved = time.monotonic()
         unsaved: Offsets | None = None
+        batches = 0  # since progress was saved
         due = last = False
         while not last:
             with self._changed:
@@ -192,12 +154,14 @@ class LedgerWorker:
                 last = self._stopping and len(self._waiting) <= 1
             try:
                 if batch is not None:
-                    self.on_published(self.ledger.publish_rejects(batch.ranges))
-                    unsaved, due = batch.end, due or bool(batch.ranges)
+                    letters = self.ledger.publish(batch.rereads)
+                    unsaved, batches = batch.end, batches + 1
+                    due = due or bool(batch.rereads) or batches >= SAVE_EVERY_BATCHES
                     self._finished()  # before its progress is saved: if that fails, nothing is published again
+                    self.on_published(letters)
                 if unsaved is not None and (due or last or time.monotonic() - saved > SAVE_EVERY_SECONDS):
                     self.ledger.save_progress(unsaved)
-                    saved, unsaved, due = time.monotonic(), None, False
+                    saved, unsaved, batches, due = time.monotonic(), None, 0, False
             except TransientError as error:
                 log.warning("dead letters wait", why=str(error), batches=self.backlog)
                 with self._changed:

@@ -1,42 +1,74 @@
-"""The dead-letter ledger: every rejected record reaches the dead-letter topic, with its original bytes.
+"""The dead-letter ledger: every rejected or late record reaches the dead-letter topic, with its original bytes.
 
-The query only counts rejects and notes the blocks of 256 offsets that hold them. The ledger reads just those
-blocks again, decodes them with the same decoder and publishes what was rejected. Its progress (end offsets of
-the batches it has finished) is kept in the commits topic; after a crash it reads the gap between that and the
-checkpoint once. Delivery is at least once; the headers topic, partition and offset identify a record.
+The query only counts rejects and notes the blocks of 256 offsets that hold them; of late records it says no more than
+that there were some. The ledger reads just those blocks again, or the whole batch if something was late, decodes them
+with the same decoder and publishes what was rejected or late. Its progress (end offsets of the batches it has finished)
+is kept in the commits topic; after a crash it reads the gap between that and the checkpoint once. Delivery is at least
+once; the headers topic, partition and offset identify a record.
 
-Not here: counting (``detector.pipeline.decode``), threads (``detector.app``).
+Not here: counting (``detector.pipeline.decode``), what is late (``detector.pipeline.lateness``), threads
+(``detector.app``).
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+import numpy as np
+import pyarrow as pa
+from confluent_kafka import KafkaError, Message, Producer
 
 from detector.errors import TransientError
 from detector.kafka.compacted import read_latest
 from detector.kafka.connection import KafkaConnection
+from detector.kafka.range_reader import OffsetRange, RangeReader
 from detector.kafka.raw import raw_batch
 from detector.kafka.source import Offsets
+from detector.pipeline import columns as c
 from detector.pipeline.decode import DecodeSpec, RecordDecoder
+from detector.pipeline.lateness import LATE, lateness
+from detector.pipeline.windows import WindowSpec
 
-CHUNK_RECORDS: Final = 1_000  # decoded at a time; bounds memory with records of up to message.max.bytes
 MAX_HEADER_DETAIL: Final = 400  # characters; a parser's message may quote the record
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class OffsetRange(NamedTuple):
-    """``start <= offset < end`` of one partition."""
+@dataclass(frozen=True)
+class Reread:
+    """What is read again.
 
-    topic: str
-    partition: int
-    start: int
-    end: int
+    Parameters
+    ----------
+    ranges : tuple of OffsetRange
+        Where.
+    closed_until_us : int or None
+        Watermark, microseconds since 1970, that had closed windows before these records came; None where no record is
+        looked at for being late.
+    """
+
+    ranges: tuple[OffsetRange, ...]
+    closed_until_us: int | None = None
+
+
+@dataclass
+class Letters:
+    """What was published.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        Records by reason, `late` among them.
+    partly_late : int
+        Records that came too late for some of their windows only; they are used, and not published.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    partly_late: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,69 +99,73 @@ class LedgerSpec:
         return f"{self.query_name}/ledger"
 
 
-class Ledger:
-    """Re-reads blocks that hold rejects and publishes them; not thread-safe, one thread owns it."""
+def read_progress(spec: LedgerSpec) -> Offsets | None:
+    """Read the end offsets up to which everything has been published; None if the ledger never ran."""
+    raw = read_latest(spec.connection, spec.commits_topic, spec.deadline_seconds)
+    found = raw.get(spec.progress_key)
+    return None if found is None else msgspec.json.decode(found, type=dict[str, dict[int, int]], strict=False)
 
-    def __init__(self, spec: LedgerSpec, decode: DecodeSpec) -> None:
+
+class Ledger:
+    """Reads again what held rejects or late records, and publishes them; not thread-safe, one thread owns it.
+
+    Parameters
+    ----------
+    spec : LedgerSpec
+        Topics.
+    decode : DecodeSpec
+        How the query reads records.
+    shape : WindowSpec
+        The query's windows.
+    """
+
+    def __init__(self, spec: LedgerSpec, decode: DecodeSpec, shape: WindowSpec) -> None:
         self._spec = spec
+        self._shape = shape
         self._decoder = RecordDecoder(decode)
         self._max_bytes = decode.max_bytes
         self._failed: list[KafkaError] = []
-        config = spec.connection.librdkafka()
         self._producer = Producer(
             {
-                **config,
+                **spec.connection.librdkafka(),
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "compression.type": "lz4",
                 "message.max.bytes": 100_000_000,
             }
         )
-        self._consumer = Consumer(
-            {
-                **config,
-                "group.id": f"tidemark-ledger-{spec.query_name}",
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-                "fetch.wait.max.ms": 10,
-                "fetch.message.max.bytes": 1_000_000,
-                "queued.min.messages": CHUNK_RECORDS,  # read no further ahead than a chunk: ranges are short
-            }
-        )
+        self._reader = RangeReader(spec.connection, f"tidemark-ledger-{spec.query_name}", spec.deadline_seconds)
 
     def progress(self) -> Offsets | None:
-        """Read the end offsets up to which all rejects have been published; None if it never ran."""
-        raw = read_latest(self._spec.connection, self._spec.commits_topic, self._spec.deadline_seconds)
-        found = raw.get(self._spec.progress_key)
-        return None if found is None else msgspec.json.decode(found, type=dict[str, dict[int, int]], strict=False)
+        """Read the end offsets up to which everything has been published; None if it never ran."""
+        return read_progress(self._spec)
 
-    def publish_rejects(self, ranges: Iterable[OffsetRange]) -> Counter[str]:
-        """Publish every rejected record of the ranges.
+    def publish(self, rereads: Iterable[Reread]) -> Letters:
+        """Publish every record that was rejected or late.
 
         Returns
         -------
-        Counter of str
-            How many there were, by reason.
+        Letters
+            How many there were.
 
         Raises
         ------
         TransientError
             If Kafka does not answer; calling again publishes them all once more.
         """
-        published: Counter[str] = Counter()
+        letters = Letters()
         try:
-            for found in ranges:
-                for messages in self._read(found):
-                    published.update(self._publish(messages))
+            for reread in rereads:
+                for wanted in reread.ranges:
+                    for messages in self._reader.read(wanted):
+                        self._publish(messages, reread.closed_until_us, letters)
         finally:
-            self._consumer.unassign()  # else it goes on to fetch what comes after the last range
+            self._reader.rest()  # else it goes on to fetch what comes after the last range
         self._flush()
-        return published
+        return letters
 
     def save_progress(self, end: Offsets) -> None:
-        """Record that all rejects before these offsets have been published."""
+        """Record that everything before these offsets has been published."""
         self._producer.produce(
             self._spec.commits_topic,
             msgspec.json.encode(end),
@@ -143,57 +179,27 @@ class Ledger:
         try:
             self._flush()
         finally:
-            self._consumer.close()
+            self._reader.close()
 
-    def _read(self, wanted: OffsetRange) -> Iterator[list[Message]]:
-        """Yield the records of one range in chunks.
-
-        The range may end in offsets without a record (control records, aborted ones, compacted ones): it has been
-        read once a record or the end of the partition lies at or behind its end.
-        """
-        if wanted.start >= wanted.end:
-            return
-        self._consumer.assign([TopicPartition(wanted.topic, wanted.partition, wanted.start)])
-        chunk: list[Message] = []
-        deadline = time.monotonic() + self._spec.deadline_seconds
-        done = False
-        while not done:
-            for message in self._consumer.consume(CHUNK_RECORDS, 0.2):
-                error = message.error()
-                if error is None:
-                    deadline = time.monotonic() + self._spec.deadline_seconds
-                    offset = message.offset() or 0
-                    if offset < wanted.end:
-                        chunk.append(message)
-                    done = done or offset >= wanted.end - 1
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - public constant
-                    done = done or (message.offset() or 0) >= wanted.end
-            if time.monotonic() > deadline:
-                raise TransientError(
-                    f"rejected records of {wanted.topic}/{wanted.partition} offsets {wanted.start}-{wanted.end} could "
-                    f"not be read again within {self._spec.deadline_seconds:.0f} s; check the brokers"
-                )
-            if done or len(chunk) >= CHUNK_RECORDS:
-                yield chunk
-                chunk = []
-
-    def _publish(self, messages: list[Message]) -> list[str]:
-        """Publish the rejected ones among the messages; returns their reasons."""
+    def _publish(self, messages: list[Message], closed_until_us: int | None, letters: Letters) -> None:
         if not messages:
-            return []
-        _, rejects = self._decoder.decode_with_details(raw_batch(messages, self._max_bytes))
+            return
+        decoded, rejects = self._decoder.decode_with_details(raw_batch(messages, self._max_bytes))
         for row, reject in rejects.items():
-            message = messages[row]
-            headers = {
-                "reason": reject.reason,
-                "detail": reject.detail[:MAX_HEADER_DETAIL],
-                "topic": message.topic(),
-                "partition": str(message.partition()),
-                "offset": str(message.offset()),
-                "timestamp": str(message.timestamp()[1]),
-            }
-            self._produce(message, headers)
-        return [reject.reason for reject in rejects.values()]
+            letters.counts[reject.reason] += 1
+            self._produce(messages[row], _headers(messages[row], reject.reason, reject.detail))
+        if closed_until_us is None:
+            return
+        event_us = decoded.column(c.EVENT_TIME).cast(pa.int64()).to_numpy()
+        found = lateness(event_us, closed_until_us, self._shape)
+        valid = np.array(decoded.column(c.SENSOR_ID).is_valid())  # a heartbeat is of no sensor and of no window
+        valid[list(rejects)] = False
+        letters.partly_late += int((found.partly & valid).sum())
+        for row in np.flatnonzero(found.late & valid).tolist():
+            letters.counts[LATE] += 1
+            detail = f"event time {_text(int(event_us[row]))}, its windows were closed up to {_text(closed_until_us)}"
+            headers = _headers(messages[row], LATE, detail)
+            self._produce(messages[row], {**headers, "watermark": str(closed_until_us // 1000)})
 
     def _produce(self, message: Message, headers: dict[str, str | None]) -> None:
         while True:
@@ -224,3 +230,18 @@ class Ledger:
                 f"dead letters could not be written to {self._spec.dead_letter_topic}: {why}. They are read again "
                 "after a restart; check the brokers and the topic's max.message.bytes"
             )
+
+
+def _headers(message: Message, reason: str, detail: str) -> dict[str, str | None]:
+    return {
+        "reason": reason,
+        "detail": detail[:MAX_HEADER_DETAIL],
+        "topic": message.topic(),
+        "partition": str(message.partition()),
+        "offset": str(message.offset()),
+        "timestamp": str(message.timestamp()[1]),
+    }
+
+
+def _text(instant_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=instant_us)).isoformat().replace("+00:00", "Z")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from detector.app.rejects import FinishedBatch, LedgerWorker
+from detector.app.rejects import SAVE_EVERY_BATCHES, FinishedBatch, LedgerWorker
 from detector.errors import TransientError
-from detector.kafka.dead_letter import OffsetRange
+from detector.kafka.dead_letter import Letters, Reread
+from detector.kafka.range_reader import OffsetRange
 from detector.kafka.source import Offsets
 
 PATIENCE = 10.0  # seconds until a test fails instead of hanging
@@ -24,9 +25,9 @@ class FakeLedger:
         self.calls: queue.Queue[tuple[str, object]] = queue.Queue()
         self.answers: queue.Queue[Exception | None] = queue.Queue()
 
-    def publish_rejects(self, ranges: tuple[OffsetRange, ...]) -> Counter[str]:
-        self._answer("publish", ranges)
-        return Counter({"bad_json": len(ranges)})
+    def publish(self, rereads: tuple[Reread, ...]) -> Letters:
+        self._answer("publish", rereads)
+        return Letters(Counter({"bad_json": len(rereads)}))
 
     def save_progress(self, end: Offsets) -> None:
         self._answer("save", end)
@@ -53,7 +54,7 @@ class Desk:
 
     def __init__(self, max_backlog: int = 2) -> None:
         self.ledger = FakeLedger()
-        self.published: list[Mapping[str, int]] = []
+        self.published: list[Letters] = []
         self.worker = LedgerWorker(self.ledger, max_backlog, self.published.append, retry_seconds=0.01)  # type: ignore[arg-type]
 
     def stop(self) -> bool:
@@ -69,8 +70,8 @@ def desk() -> Iterator[Desk]:
 
 
 def batch(number: int, *, rejects: bool = True) -> FinishedBatch:
-    ranges = (OffsetRange("sensors", 0, 10 * number, 10 * number + 1),) if rejects else ()
-    return FinishedBatch(number, {"sensors": {0: 10 * number + 10}}, ranges)
+    rereads = (Reread((OffsetRange("sensors", 0, 10 * number, 10 * number + 1),)),) if rejects else ()
+    return FinishedBatch(number, {"sensors": {0: 10 * number + 10}}, rereads)
 
 
 def in_thread(call: Callable[[], object]) -> threading.Thread:
@@ -84,9 +85,9 @@ def test_rejects_are_published_and_then_recorded_as_done(desk: Desk) -> None:
     desk.worker.start()
     desk.worker.add(batch(1))
 
-    assert desk.ledger.next_call() == ("publish", batch(1).ranges)
+    assert desk.ledger.next_call() == ("publish", batch(1).rereads)
     assert desk.ledger.next_call() == ("save", batch(1).end)
-    assert desk.published == [{"bad_json": 1}]
+    assert desk.published == [Letters(Counter(bad_json=1))]
 
 
 def test_batches_are_worked_through_in_their_order(desk: Desk) -> None:
@@ -114,6 +115,18 @@ def test_a_stop_works_off_the_backlog_saves_the_progress_and_closes() -> None:
     assert desk.worker.backlog == 0
 
 
+def test_the_progress_of_batches_without_letters_is_saved_before_the_checkpoint_forgets_them(desk: Desk) -> None:
+    desk.ledger.allow(*[None] * (SAVE_EVERY_BATCHES + 1))
+    for number in range(SAVE_EVERY_BATCHES):
+        desk.worker.add(batch(number, rejects=False))
+    desk.worker.start()
+
+    calls = [desk.ledger.next_call() for _ in range(SAVE_EVERY_BATCHES + 1)]
+
+    assert [name for name, _ in calls] == ["publish"] * SAVE_EVERY_BATCHES + ["save"]
+    assert calls[-1][1] == batch(SAVE_EVERY_BATCHES - 1).end
+
+
 def test_a_failed_publication_is_tried_again(desk: Desk) -> None:
     desk.ledger.allow(TransientError("no answer"), None, None)
     desk.worker.start()
@@ -122,7 +135,7 @@ def test_a_failed_publication_is_tried_again(desk: Desk) -> None:
     calls = [desk.ledger.next_call() for _ in range(3)]
 
     assert [name for name, _ in calls] == ["publish", "publish", "save"]
-    assert desk.published == [{"bad_json": 1}]
+    assert desk.published == [Letters(Counter(bad_json=1))]
 
 
 def test_progress_that_cannot_be_saved_does_not_publish_the_rejects_again(desk: Desk) -> None:
@@ -135,7 +148,7 @@ def test_progress_that_cannot_be_saved_does_not_publish_the_rejects_again(desk: 
     then = [desk.ledger.next_call() for _ in range(2)]
 
     assert [name for name, _ in first] == ["publish", "save"]
-    assert then == [("publish", batch(2).ranges), ("save", batch(2).end)]
+    assert then == [("publish", batch(2).rereads), ("save", batch(2).end)]
 
 
 def test_a_failure_while_stopping_leaves_the_batch_for_the_next_start() -> None:
