@@ -99,11 +99,11 @@ def provide(jars: Sequence[LockedJar], directory: Path, progress: Progress | Non
         If a jar cannot be downloaded (no network, no Java, no permission), or a jar's content is not the
         declared one; the message names the jar, and the expected and the found digest.
     """
-    if _absent(jars, directory):
+    if absent(jars, directory):
         try:
             with _sole_writer(directory):
-                if absent := _absent(jars, directory):
-                    _fetch(absent, directory, progress)
+                if missing := absent(jars, directory):
+                    _fetch(missing, directory, progress)
         except OSError as error:
             raise UnavailableError(
                 f"cannot keep jars in {directory}: {error}. Make it writable, or set TIDEMARK_CACHE."
@@ -112,6 +112,11 @@ def provide(jars: Sequence[LockedJar], directory: Path, progress: Progress | Non
     for jar, path in zip(jars, paths, strict=True):
         _verify(jar, path, "Delete the file and run the command again; it is then downloaded anew.")
     return paths
+
+
+def absent(jars: Sequence[LockedJar], directory: Path) -> list[LockedJar]:
+    """Return the jars that a directory does not have."""
+    return [jar for jar in jars if not (directory / jar.file_name).is_file()]
 
 
 def relock(progress: Progress | None = None) -> None:
@@ -134,10 +139,6 @@ def relock(progress: Progress | None = None) -> None:
 def _read_lock() -> dict[str, Any]:
     lock: dict[str, Any] = json.loads(LOCK_FILE.read_text())
     return lock
-
-
-def _absent(jars: Sequence[LockedJar], directory: Path) -> list[LockedJar]:
-    return [jar for jar in jars if not (directory / jar.file_name).is_file()]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 from detector.pipeline.alerts import SEVERITIES
 from detector.pipeline.decode import REJECT_REASONS
 from detector.pipeline.encode import alert_headers
+from detector.pipeline.lateness import LATE
 from detector.pipeline.scoring import ScoringSpec, score_bucket
 from models.features import History
 from models.profile import ScoringProfile
@@ -67,9 +68,9 @@ def test_every_severity_is_documented():
     assert first_cells(section(ALERTS, "## Severity")) == [*SEVERITIES]
 
 
-def test_every_reject_reason_is_documented_and_no_other():
+def test_every_reason_of_a_dead_letter_is_documented_and_no_other():
     table = section(ALERTS, "## Dead letters").split("| reason | the record |", 1)[1]
-    assert first_cells(table) == [*REJECT_REASONS]
+    assert first_cells(table) == [*REJECT_REASONS, LATE]
 
 
 def test_the_example_of_the_readme_has_the_fields_of_an_alert(alert):
