@@ -54,6 +54,7 @@ DECODED_OBSERVATION: Final = "decoded"
 NEWEST_OBSERVED: Final = "newest_record"  # largest Kafka timestamp of the batch, epoch seconds
 REJECT_BLOCKS: Final = "blocks"
 MEMORY: Final = 1 << 20  # identities that a decoder remembers; some 200 MB at the most
+HEARTBEAT_DIGITS: Final = 18  # microseconds since 1970, at most those of the year 9999
 BLOCK_OFFSETS: Final = 256  # offsets in a block that is re-read for a reject: about one fetch of small records
 
 
@@ -88,6 +89,8 @@ class DecodeSpec:
         How far event time may be ahead of the Kafka timestamp, microseconds.
     ranges : sequence of ValueRange
         Physical ranges; the first that matches a sensor holds.
+    heartbeat_topic : str or None
+        Its records say how far event time has come, and belong to no sensor: their sensor id is null.
     """
 
     layout: RecordLayout = field(default_factory=RecordLayout)
@@ -96,6 +99,7 @@ class DecodeSpec:
     max_bytes: int = 1_048_576
     future_bound_us: int = 300_000_000
     ranges: Sequence[ValueRange] = ()
+    heartbeat_topic: str | None = None
 
     def range_of(self, asset_id: str, sensor_id: str, unit: str | None) -> tuple[float, float]:
         """Return the smallest and largest plausible reading of a sensor."""
@@ -148,6 +152,14 @@ def observe_rejects(decoded: DataFrame, observation: Observation | None = None) 
     return decoded.observe(observation or DECODED_OBSERVATION, *counts, newest, blocks)
 
 
+def without_heartbeats(records: DataFrame) -> DataFrame:
+    """Drop heartbeats behind the watermark; no part of the condition does without the event time.
+
+    Spark pushes what does before the watermark, which would then never hear of them.
+    """
+    return records.where(f.col(c.SENSOR_ID).isNotNull() | f.col(c.EVENT_TIME).isNull())
+
+
 def valid(decoded: DataFrame) -> DataFrame:
     """Keep the rows that decoded."""
     return decoded.where(f.col(c.REJECT_REASON).isNull()).drop(c.REJECT_REASON)
@@ -192,17 +204,20 @@ class RecordDecoder:
         event_us = microseconds(fields["timestamp"], layout.timestamp_format, self._spec.timezone)
         self._check_event_time(fields["timestamp"], event_us, raw, rejects)
         identities = self._identities(fields, raw, rejects)
+        sensors: list[str | None] = [identity.sensor_id for identity in identities]
+        topics: list[str] = raw[c.TOPIC].to_pylist()
+        self._admit_heartbeats(topics, raw, rejects, event_us, sensors)
         reading = np.array(fields["value"], np.float64)
         event_us[list(rejects)] = 0
         units = [schema.pack_unit(unit) for unit in fields["unit"]]
         order = schema.record_order(event_us, raw[c.PARTITION].to_numpy(), raw[c.OFFSET].to_numpy())
         arrays = [
-            pa.array([schema.topic_id(topic) for topic in raw[c.TOPIC].to_pylist()], pa.int64()),
+            pa.array([schema.topic_id(topic) for topic in topics], pa.int64()),
             raw[c.PARTITION],
             raw[c.OFFSET],
             raw[c.KAFKA_TIMESTAMP],
             pa.array([identity.asset_id for identity in identities], pa.string()),
-            pa.array([identity.sensor_id for identity in identities], pa.string()),
+            pa.array(sensors, pa.string()),
             pa.array(event_us, pa.timestamp("us", "UTC")),
             pa.array(reading),
             pa.array([high for high, _ in units], pa.int64()),
@@ -283,6 +298,25 @@ class RecordDecoder:
             if identity.reason is not None:
                 rejects.setdefault(i, RejectedRecordError(identity.reason, identity.detail))
         return identities
+
+    def _admit_heartbeats(
+        self,
+        topics: list[str],
+        raw: Mapping[str, pa.Array],
+        rejects: Rejects,
+        event_us: NDArray[np.int64],
+        sensors: list[str | None],
+    ) -> None:
+        """Take records of the heartbeat topic for what they are; one that is not as it must be stays rejected."""
+        if self._spec.heartbeat_topic not in topics:
+            return
+        for row in [row for row, topic in enumerate(topics) if topic == self._spec.heartbeat_topic]:
+            payload = raw[c.PAYLOAD][row].as_py() or b""
+            if payload.isdigit() and len(payload) <= HEARTBEAT_DIGITS:
+                rejects.pop(row, None)
+                event_us[row], sensors[row] = int(payload), None
+            else:
+                rejects[row] = RejectedRecordError("bad_timestamp", f"{payload!r:.60} is no heartbeat")
 
     def _out_of_range(
         self, identities: list[Identity], units: list[str | None], reading: NDArray[np.float64]

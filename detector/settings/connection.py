@@ -11,7 +11,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from detector.settings.section import Section
-from detector.settings.values import ExistingFile, RegularExpression, Text, TopicName
+from detector.settings.values import (
+    ExistingFile,
+    RegularExpression,
+    Text,
+    TopicName,
+    WindowDuration,
+    topic_or_empty,
+)
 
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 _HIGHEST_PORT = 65_535
@@ -97,7 +104,10 @@ class KafkaSettings(Section):
     )
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     replication_factor: int = Field(
-        default=1, ge=1, le=32_767, description="Copies of each topic that Tidemark creates; 3 in production."
+        default=1,
+        ge=1,
+        le=32_767,
+        description="Copies of each topic that Tidemark creates; with 3, any one broker may fail.",
     )
 
 
@@ -122,6 +132,18 @@ class SourceSettings(Section):
         ge=1,
         le=100_000,
         description="Least number of Spark partitions a batch is read in; null: as many as Kafka has.",
+    )
+    on_data_loss: Literal["fail", "continue"] = Field(
+        default="fail",
+        description="What to do where retention has deleted records before they were read: end, or count and go on.",
+    )
+    heartbeat_after: WindowDuration | None = Field(
+        default=None,
+        description="Close the last windows when no record has come for so long (at least windows.length + "
+        "windows.lateness); null: they stay open until something comes.",
+    )
+    heartbeat_topic: Annotated[str, AfterValidator(topic_or_empty)] = Field(
+        default="", description="Topic of the heartbeats that do it. Empty: `<app.name>.<app.deployment>.heartbeats`."
     )
     require_log_append_time: bool = Field(
         default=False,

@@ -26,7 +26,8 @@ from detector.settings.values import (
     TopicName,
     TransactionDuration,
     TriggerDuration,
-    topic_name,
+    format_duration,
+    topic_or_empty,
 )
 
 _MASTER = re.compile(r"local(\[(\*|\d+)(,\d+)?\])?|(spark|k8s)://\S+|yarn")
@@ -39,10 +40,6 @@ _OWNED_CONF = {
     "spark.sql.shuffle.partitions": "state.shuffle_partitions",
     "spark.sql.session.timeZone": "records.timezone (the session is always UTC)",
 }
-
-
-def _topic_or_empty(name: str) -> str:
-    return topic_name(name) if name else name
 
 
 def _power_of_two(number: int) -> int:
@@ -143,7 +140,7 @@ class AlertSettings(Section):
     """Where alerts go, and the transactions that carry them."""
 
     topic: TopicName = Field(default="alerts", description="Topic the alerts are published to.")
-    commits_topic: Annotated[str, AfterValidator(_topic_or_empty)] = Field(
+    commits_topic: Annotated[str, AfterValidator(topic_or_empty)] = Field(
         default="", description="Compacted topic of the batch markers. Empty: `<app.name>.commits`."
     )
     max_openings_per_bucket: int = Field(
@@ -163,14 +160,14 @@ class AlertSettings(Section):
 
 
 class DeadLetterSettings(Section):
-    """Where rejected records go."""
+    """Where rejected and late records go."""
 
-    topic: TopicName = Field(default="dead-letters", description="Topic the rejected records are published to.")
+    topic: TopicName = Field(default="dead-letters", description="Topic of rejected and late records.")
     max_backlog_batches: int = Field(
         default=1000,
         ge=1,
         le=1_000_000,
-        description="Most batches whose rejected records still wait to be published before reading pauses.",
+        description="Most batches whose rejected and late records still wait to be published before reading pauses.",
     )
 
 
@@ -257,12 +254,31 @@ class Settings(BaseSettings):
             return alerts
         return alerts.model_copy(update={"commits_topic": f"{info.data['app'].name}.commits"})
 
+    @field_validator("source")
+    @classmethod
+    def _name_the_heartbeat_topic(cls, source: SourceSettings, info: ValidationInfo) -> SourceSettings:
+        if source.heartbeat_topic or "app" not in info.data:
+            return source
+        app = info.data["app"]
+        return source.model_copy(update={"heartbeat_topic": f"{app.name}.{app.deployment}.heartbeats"})
+
+    @model_validator(mode="after")
+    def _wait_for_late_records_before_a_heartbeat(self) -> Self:
+        after, least = self.source.heartbeat_after, self.windows.length + self.windows.lateness
+        if after is not None and after < least:
+            raise ValueError(
+                f"source.heartbeat_after {format_duration(after)} is shorter than windows.length + windows.lateness: a "
+                f"heartbeat would make records late that are not; write {format_duration(least)} or more"
+            )
+        return self
+
     @model_validator(mode="after")
     def _keep_topics_apart(self) -> Self:
         outputs = {
             "alerts.topic": self.alerts.topic,
             "alerts.commits_topic": self.alerts.commits_topic,
             "dead_letter.topic": self.dead_letter.topic,
+            "source.heartbeat_topic": self.source.heartbeat_topic,
         }
         for setting, topic in outputs.items():
             twin = next((other for other, name in outputs.items() if name == topic and other != setting), None)

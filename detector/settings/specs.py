@@ -5,6 +5,8 @@ Not here: reading and checking settings (``load``, ``schema``).
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -50,7 +52,23 @@ def source(settings: Settings) -> SourceSpec:
         starting_offsets=chosen.starting_offsets,
         max_records_per_batch=chosen.max_records_per_batch,
         min_partitions=chosen.min_partitions,
+        fail_on_data_loss=chosen.on_data_loss == "fail",
     )
+
+
+def stream_source(settings: Settings) -> SourceSpec:
+    """Return what the stream reads: the source, and the heartbeats if there are any."""
+    reading, topic = source(settings), heartbeat_topic(settings)
+    if topic is None:
+        return reading
+    if reading.topic_pattern is None:
+        return replace(reading, topics=(*reading.topics, topic))
+    return replace(reading, topic_pattern=f"(?:{reading.topic_pattern})|{re.escape(topic)}")
+
+
+def heartbeat_topic(settings: Settings) -> str | None:
+    """Return the topic of the heartbeats, None without them."""
+    return None if settings.source.heartbeat_after is None else settings.source.heartbeat_topic
 
 
 def decode(settings: Settings) -> DecodeSpec:
@@ -69,6 +87,7 @@ def decode(settings: Settings) -> DecodeSpec:
         timezone=records.timezone,
         max_bytes=records.max_bytes,
         future_bound_us=records.future_bound // _MICROSECOND,
+        heartbeat_topic=heartbeat_topic(settings),
         ranges=tuple(
             ValueRange(
                 limits.sensors,

@@ -181,6 +181,11 @@ def topic_name(name: str) -> str:
     return name
 
 
+def topic_or_empty(name: str) -> str:
+    """Check the name of a Kafka topic that may be left out."""
+    return topic_name(name) if name else name
+
+
 def _identifier(name: str) -> str:
     # No dots: names are joined by dots into transactional ids, which must stay distinct.
     if not _IDENTIFIER.fullmatch(name):

@@ -36,6 +36,8 @@ def read(*flags):
         (["dead_letter.topic=alerts"], "alerts.topic and dead_letter.topic are both 'alerts'"),
         (["alerts.commits_topic=a/b"], "'a/b' is not a topic name"),
         (["app.name=a.b"], "'a.b' is not a name"),
+        (["source.heartbeat_after=39s"], "source.heartbeat_after 39s is shorter than windows.length"),
+        (["source.heartbeat_topic=sensors"], "source.heartbeat_topic 'sensors' is also read as a source"),
         (["windows.slide=3s"], "slide 3s does not divide length 10s"),
         (["windows.slide=20s"], "does not divide"),
         (["records.fields.value=temp"], "is not a path of object keys"),

@@ -155,6 +155,7 @@ def test_the_documented_defaults_are_accepted_and_change_nothing():
         "records.ranges[].sensors",
         "windows.slide",
         "alerts.commits_topic",
+        "source.heartbeat_topic",
     }
 
 
