@@ -18,7 +18,6 @@ from detector.app.checkpoint import Checkpoint
 from detector.kafka.preflight import Preflight
 from detector.kafka.raw import raw_batch
 from detector.kafka.sampling import Sampler
-from detector.kafka.source import Offsets
 from detector.pipeline import columns as c
 from detector.pipeline.backlog import INTERVALS, Place, Span, event_time_skew, places
 from detector.pipeline.decode import RecordDecoder
@@ -72,9 +71,8 @@ def find_backlog(settings: Settings, checkpoint: Checkpoint, partitions: Mapping
 def _unread(
     settings: Settings, checkpoint: Checkpoint, preflight: Preflight, partitions: Mapping[str, int]
 ) -> dict[Place, tuple[int, int]]:
-    last = checkpoint.last_batch()
-    done: Offsets = checkpoint.offsets(last).end if last >= 0 else {}
-    if last < 0 and settings.source.starting_offsets == "latest":
+    done = checkpoint.read_offsets()
+    if not done and settings.source.starting_offsets == "latest":
         return {}
     first, end = preflight.offsets(partitions), preflight.offsets(partitions, end=True)
     found = {}

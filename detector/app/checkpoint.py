@@ -1,7 +1,8 @@
 """What Spark's checkpoint says, read from its files: query, batches, offsets, watermark; and who owns it.
 
 The directory of ``state.checkpoint`` holds Spark's own checkpoint in ``spark`` and ``owner.json`` beside it:
-the identity of the checkpoint, and the settings that it froze. ``judges`` has the settings that have judged from it.
+the identity of the checkpoint, and the settings that it froze. ``judges`` has the settings that have judged from it,
+``adopted.json`` what a checkpoint that follows another one must know.
 
 Not here: what follows from it (``detector.kafka.alert_sink``). Spark alone writes below ``spark``.
 """
@@ -19,11 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from detector.errors import ContractError, FencedError, StorageError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 from detector.kafka.source import Offsets, from_json
+from detector.pipeline.adoption import Adoption
 
 OWNER_FILE: Final = "owner.json"
+ADOPTED_FILE: Final = "adopted.json"
 JUDGES: Final = "judges"
 LOCK_FILE: Final = "lock"
 _OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
@@ -161,6 +166,36 @@ class Checkpoint:
     def _judge(self, digest: str) -> Path:
         return self.directory / JUDGES / f"{digest}.json"
 
+    def keep_adoption(self, adoption: Adoption) -> None:
+        """Keep what this checkpoint adopts, over its whole life.
+
+        Raises
+        ------
+        StorageError
+            If the disk refuses.
+        """
+        path = self.directory / ADOPTED_FILE
+        try:
+            _write(path, msgspec.to_builtins(adoption, str_keys=True))
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}; check the disk and its permissions") from error
+
+    def adoption(self) -> Adoption | None:
+        """Return what this checkpoint has adopted, None if it began by itself.
+
+        Raises
+        ------
+        ContractError
+            If the file is damaged.
+        """
+        path = self.directory / ADOPTED_FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Adoption, strict=False)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise self._damaged(path, error) from error
+
     def facts(self, owner_uuid: str) -> CheckpointFacts:
         """Return what the alert sink must know at start."""
         return CheckpointFacts(owner_uuid, self.query_id(), self.last_batch(), str(self.directory))
@@ -177,6 +212,10 @@ class Checkpoint:
     def last_batch(self) -> int:
         """Return the newest batch that was planned, -1 for none."""
         return max(self._batches("offsets"), default=-1)
+
+    def oldest_batch(self) -> int:
+        """Return the oldest batch whose offsets are still there, -1 for none."""
+        return min(self._batches("offsets"), default=-1)
 
     def last_committed(self) -> int:
         """Return the newest batch that Spark finished, -1 for none."""
@@ -206,6 +245,14 @@ class Checkpoint:
             return OffsetEntry(hashlib.sha256(raw).hexdigest(), watermark or None, from_json(source))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._damaged(path, error) from error
+
+    def read_offsets(self) -> Offsets:
+        """Return up to where records are read or planned to be, or are to be begun with; empty if nothing says."""
+        last = self.last_batch()
+        if last >= 0:
+            return self.offsets(last).end
+        adopted = self.adoption()
+        return adopted.starting if adopted is not None else {}
 
     def first_offsets(self) -> Offsets:
         """Return where the query began to read, empty before its first batch."""

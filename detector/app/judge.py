@@ -54,7 +54,7 @@ def load_judge(settings: Settings) -> Judge:
     """
     registry = Registry(Path(settings.model.registry))
     version = registry.resolve(settings.model.version)
-    manifest = registry.manifest(version)
+    manifest = registry.verify(version)  # all of it: a damaged shard would else end the query on its first window
     shape = specs.windows(settings)
     wanted = {
         "windows.length (s)": (manifest.window_seconds, shape.length_seconds),

@@ -1,7 +1,7 @@
-"""The long-running application: start in the right order, watch, and stop at a batch boundary.
+"""The long-running application: start in the right order, and stop at a batch boundary.
 
-Not here: the pipeline (``stream``), the protocol of the sink (``detector.kafka.alert_sink``), what is measured
-(``recording``).
+Not here: the queries (``serving``), the pipeline (``stream``), the protocol of the sink
+(``detector.kafka.alert_sink``), what is measured (``recording``).
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from pyspark.sql.streaming.query import StreamingQuery
 
-from detector.app import session
+from detector.app import data_loss, session
+from detector.app.adopt import look_up
 from detector.app.catch_up import find_backlog
 from detector.app.checkpoint import Checkpoint
-from detector.app.judge import Judge, Model, judge_of_unfinished, load_judge
-from detector.app.queries import Queries, failure, finished
+from detector.app.heartbeat import Heartbeat
+from detector.app.judge import Model, load_judge
+from detector.app.outages import Notice, Patience
+from detector.app.queries import Queries
 from detector.app.recording import Recorder
-from detector.app.rejects import FinishedBatch, LedgerWorker, gap
+from detector.app.rejects import FinishedBatch, LedgerWorker
+from detector.app.rereading import reread_after
+from detector.app.serving import Serving
 from detector.app.stream import Publisher
 from detector.kafka.alert_sink import AlertSink
+from detector.kafka.broker_watch import BrokerWatch
 from detector.kafka.commit_log import CommitLog, Marker
 from detector.kafka.dead_letter import Ledger
+from detector.kafka.heartbeats import HeartbeatWriter
 from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.sink_port import SinkSpec
 from detector.observability.health import HealthServer, Readiness
@@ -37,7 +43,6 @@ from detector.settings import Settings, specs
 
 LEDGER_DRAIN_SECONDS: Final = 5.0
 STALE_AFTER_SECONDS: Final = 60.0  # without a batch or an idle sign the application is not ready
-WATCH_SECONDS: Final = 0.2
 
 log = structlog.get_logger()
 
@@ -72,6 +77,8 @@ class Application:
         Everything.
     take_over : bool
         Fence an owner that seems alive.
+    adopt : bool
+        Let an empty checkpoint carry on what another one has published.
     on_started : callable
         Told once, when the query runs.
     on_batch : callable
@@ -80,11 +87,12 @@ class Application:
 
     settings: Settings
     take_over: bool = False
+    adopt: bool = False
     on_started: Callable[[Started], None] = lambda _: None
     on_batch: Callable[[BatchProgress], None] = lambda _: None
     _stopping: threading.Event = field(default_factory=threading.Event)
     _running: bool = False
-    _on_stop: Callable[[], None] = lambda: None
+    _told: bool = False
 
     def stop(self) -> None:
         """Ask for a stop at the next batch boundary; safe from a signal handler or another thread."""
@@ -123,59 +131,42 @@ class Application:
             server = HealthServer(settings.http.host, settings.http.port, registry, readiness.verdict)
             stack.callback(server.close)
             topics = _prepare_topics(settings)
+            notice = Notice(settings.kafka.bootstrap_servers, readiness, recorder.metrics)
+            watch = BrokerWatch(specs.connection(settings), settings.alerts.commits_topic, notice)
+            stack.enter_context(watch.watching())
             owner = checkpoint.claim(frozen_settings(settings))
             stack.enter_context(checkpoint.locked(take_over=self.take_over))
+            recorder.on_lost(_lost(settings, checkpoint, topics))
             spark = session.build(settings)
-            sink, before = stack.enter_context(_started_sink(self, checkpoint, owner))
+            sink, before = stack.enter_context(_started_sink(self, topics, checkpoint, owner))
             worker = stack.enter_context(_started_worker(settings, checkpoint, recorder))
             recorder.attach(worker)
-            listener = recorder.listener(specs.QUERY_NAME)
+            stack.enter_context(_heartbeat(settings, recorder))
+            listener = recorder.listener(specs.QUERY_NAME, partial(session.failed_tasks, spark))
             spark.streams.addListener(listener)
             stack.callback(spark.streams.removeListener, listener)
             publisher = Publisher(sink, checkpoint, judge.digests, worker.wait_for_room, recorder.on_result)
             queries = Queries(spark, list(topics.partitions), publisher, recorder.judged_by)
+            url = f"{server.url}/metrics"
 
             def on_stop() -> None:
                 log.info("stopping at the next batch boundary")
                 readiness.stopping()
                 worker.release()
 
-            self._on_stop = on_stop
-            self._running = True
-            earlier = judge_of_unfinished(before, checkpoint, judge)
-            if earlier is not None and before is not None:
-                self._finish(before.batch_id, earlier, queries)
-            self._catch_up(judge, queries, topics, f"{server.url}/metrics")
-            if not self._stopping.is_set():
-                with queries.query(judge) as query:
-                    log.info("running", metrics=f"{server.url}/metrics", model=judge.model.version)
+            def on_running() -> None:
+                if not self._told:
+                    self._told = True
                     self.on_started(Started(server.url, judge.model))
-                    self._watch(query, publisher, lambda: False)
 
-    def _finish(self, batch_id: int, judge: Judge, queries: Queries) -> None:
-        """Let the judge of a published batch finish it."""
-        log.info("a published batch is finished by its own judge first", batch=batch_id, model=judge.model.version)
-        with queries.query(judge) as query:
-            self._watch(query, queries.publisher, lambda: queries.publisher.checkpoint.last_committed() >= batch_id)
-
-    def _catch_up(self, judge: Judge, queries: Queries, topics: TopicFacts, metrics: str) -> None:
-        """Read what waits, up to its end of now, with a lateness that covers how far its partitions are apart."""
-        while not self._stopping.is_set():
-            backlog = find_backlog(judge.settings, queries.publisher.checkpoint, topics.partitions)
-            if backlog is None:
-                return
-            skew = round(backlog.skew_seconds)
-            log.info("catching up", metrics=metrics, records=backlog.records, skew_seconds=skew)
-            with queries.query(judge, backlog) as query:
-                self._watch(query, queries.publisher, partial(finished, query))
-
-    def _watch(self, query: StreamingQuery, publisher: Publisher, done: Callable[[], bool]) -> None:
-        while not done():
-            if self._stopping.wait(WATCH_SECONDS):
-                self._on_stop()
-                return
-            if not query.isActive and not done():
-                raise failure(query, publisher)
+            patience = Patience(watch.answered_since, checkpoint.last_committed, self._stopping)
+            on_restart = recorder.metrics.record_query_restart
+            backlog = partial(find_backlog, settings, checkpoint, topics.partitions)
+            serving = Serving(
+                judge, queries, backlog, sink, patience, url, self._stopping, on_stop, on_running, on_restart
+            )
+            self._running = True
+            serving.run(before)
 
 
 def frozen_settings(settings: Settings) -> Mapping[str, Any]:
@@ -191,8 +182,10 @@ def frozen_settings(settings: Settings) -> Mapping[str, Any]:
 
 
 def _prepare_topics(settings: Settings) -> TopicFacts:
-    reading = specs.source(settings)
+    reading, heartbeats = specs.stream_source(settings), specs.heartbeat_topic(settings)
     preflight = Preflight(reading.connection)
+    if heartbeats is not None:
+        preflight.ensure(heartbeats, 1, settings.kafka.replication_factor, {})
     strict = settings.source.require_log_append_time
     facts = preflight.check_source(reading.topics, reading.topic_pattern, require_log_append_time=strict)
     for warning in facts.warnings:
@@ -202,9 +195,14 @@ def _prepare_topics(settings: Settings) -> TopicFacts:
     return facts
 
 
+def _lost(settings: Settings, checkpoint: Checkpoint, topics: TopicFacts) -> Mapping[str, int]:
+    first = Preflight(specs.connection(settings)).offsets(topics.partitions)
+    return data_loss.settle(settings, checkpoint.read_offsets(), first)
+
+
 @contextlib.contextmanager
 def _started_sink(
-    application: Application, checkpoint: Checkpoint, owner: str
+    application: Application, topics: TopicFacts, checkpoint: Checkpoint, owner: str
 ) -> Iterator[tuple[AlertSink, Marker | None]]:
     settings = application.settings
     log_spec = specs.log(settings)
@@ -212,10 +210,17 @@ def _started_sink(
         deployment=log_spec.transactional_id,
         marker_interval_seconds=settings.alerts.marker_interval.total_seconds(),
         take_over=application.take_over,
+        topic_uuids=topics.uuids,
     )
+
+    def adopt(marker: Marker) -> None:
+        adoption = look_up(settings, topics, marker)
+        if adoption is not None:
+            checkpoint.keep_adoption(adoption)
+
     sink = AlertSink(CommitLog(log_spec), sink_spec)
     try:
-        before = sink.start(checkpoint.facts(owner))
+        before = sink.start(checkpoint.facts(owner), adopt if application.adopt else None)
         log.info(
             "owner", id=log_spec.transactional_id, start=sink.marker.generation, published=before and before.batch_id
         )
@@ -225,13 +230,26 @@ def _started_sink(
 
 
 @contextlib.contextmanager
+def _heartbeat(settings: Settings, recorder: Recorder) -> Iterator[None]:
+    topic, after = specs.heartbeat_topic(settings), settings.source.heartbeat_after
+    if topic is None or after is None:
+        yield
+        return
+    writer = HeartbeatWriter(specs.connection(settings), topic)
+    ahead = settings.windows.length + settings.windows.lateness
+    recorder.keep_alive(Heartbeat(writer.write, after.total_seconds(), ahead.total_seconds()))
+    with contextlib.closing(writer):
+        yield
+
+
+@contextlib.contextmanager
 def _started_worker(settings: Settings, checkpoint: Checkpoint, recorder: Recorder) -> Iterator[LedgerWorker]:
-    ledger = Ledger(specs.ledger(settings), specs.decode(settings))
+    ledger = Ledger(specs.ledger(settings), specs.decode(settings), specs.windows(settings))
     worker = LedgerWorker(ledger, settings.dead_letter.max_backlog_batches, recorder.on_dead_letters)
     committed = checkpoint.last_committed()
     if committed >= 0:
-        end = checkpoint.offsets(committed).end
-        worker.add(FinishedBatch(-1, end, gap(ledger.progress() or checkpoint.first_offsets(), end)))
+        rereads = reread_after(checkpoint, ledger.progress(), committed)
+        worker.add(FinishedBatch(-1, checkpoint.offsets(committed).end, rereads))
     worker.start()
     try:
         yield worker

@@ -6,7 +6,11 @@ Not here: which judge comes when, and watching the query (``lifecycle``); the pi
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import os
+import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +25,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from detector.app.catch_up import Backlog
 from detector.app.judge import Judge, Model
 from detector.app.stream import Publisher, scored_stream, scoring_spec
-from detector.errors import DetectorError, FencedError
+from detector.errors import DetectorError, FencedError, StorageError, TransientError
 from detector.kafka import source
 from detector.settings import decisive, specs
 
@@ -31,6 +35,13 @@ BOUNDARY_SECONDS: Final = 0.005  # how often a stop looks whether the batch has 
 
 # What Spark says when it finds a file of the checkpoint that another process has written meanwhile.
 CONCURRENT: Final = ("CONCURRENT_STREAM_LOG_UPDATE", "Multiple streaming queries are concurrently using")
+# What Spark's clients of Kafka say at last, the driver's and the executors', when they were not answered for minutes.
+UNANSWERED: Final = re.compile(
+    r"org\.apache\.kafka\.common\.errors\.(?:Timeout|Disconnect|Network|LeaderNotAvailable|NotLeaderOrFollower)Exception"
+    r"[^\n]*|Cannot fetch record for offset[^\n]*"
+)
+# What the system says through Java, RocksDB and Python alike.
+DISK_FULL: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 log = structlog.get_logger()
 
@@ -48,13 +59,13 @@ class Queries:
     publisher : Publisher
         Gets every micro-batch.
     on_judge : callable
-        Told of the model before the query starts under it.
+        Told of the model, and of the lateness in seconds, before the query starts under it.
     """
 
     spark: SparkSession
     topics: list[str]
     publisher: Publisher
-    on_judge: Callable[[Model], None]
+    on_judge: Callable[[Model, float], None]
 
     @contextlib.contextmanager
     def query(self, judge: Judge, backlog: Backlog | None = None) -> Iterator[StreamingQuery]:
@@ -64,14 +75,18 @@ class Queries:
         checkpoint.keep_decisive_settings(judge.digests.config, decisive(settings))
         self.publisher.judged_by, self.publisher.stopping = judge.digests, False
         self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
-        self.on_judge(judge.model)
-        raw = source.stream(self.spark, specs.source(settings))
-        scoring = scoring_spec(judge, self.topics)
+        adoption = checkpoint.adoption()
+        reading = specs.stream_source(settings)
+        if adoption is not None:
+            reading = replace(reading, starting_offsets=adoption.starting)
+        raw = source.stream(self.spark, reading)
+        scoring = scoring_spec(judge, self.topics, adoption)
         shape = specs.windows(settings)
         trigger: dict[str, Any] = {"processingTime": f"{round(settings.trigger.total_seconds() * 1000)} milliseconds"}
         if backlog is not None:
             shape = replace(shape, lateness_seconds=shape.lateness_seconds + math.ceil(backlog.skew_seconds))
             trigger = {"availableNow": True}
+        self.on_judge(judge.model, shape.lateness_seconds)
         scored = scored_stream(raw, specs.decode(settings), shape, scoring)
         query = (
             scored.writeStream.queryName(specs.QUERY_NAME)
@@ -109,13 +124,24 @@ def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher)
 
 def failure(query: StreamingQuery, publisher: Publisher) -> Exception:
     """Return what ended a query."""
-    if publisher.failure is not None:
+    if isinstance(publisher.failure, DetectorError):
         return publisher.failure
-    error = query.exception()
+    error = publisher.failure or query.exception()
     text = str(error).strip() if error else "no reason given"
     if any(sign in text for sign in CONCURRENT):
         return FencedError(
             f"another process runs from the checkpoint {publisher.checkpoint.directory} too; only one may: stop it"
         )
+    if full := next((sign for sign in DISK_FULL if sign in text), None):
+        directory = publisher.checkpoint.directory
+        free = shutil.disk_usage(directory).free // 1_000_000
+        return StorageError(
+            f"a disk is full ({full}): that of the checkpoint {directory}, which has {free} MB free, or that of Spark's"
+            " temporary files (spark.local.dir). Make room and start again: it continues from the checkpoint"
+        )
+    if unanswered := UNANSWERED.search(text):
+        return TransientError(f"Kafka did not answer Spark ({unanswered[0].strip()}); check the brokers")
+    if publisher.failure is not None:
+        return publisher.failure
     reason = text.splitlines()[0].rstrip(". ")
     return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

@@ -118,6 +118,13 @@ def build(settings: Settings, jvm_output: TextIO | None = None, *, record_classe
     return SparkSession.builder.getOrCreate()
 
 
+def failed_tasks(spark: SparkSession) -> int:
+    """Count the tasks that have failed since the session began, on all executors, dead ones included."""
+    context = spark.sparkContext._jsc.sc()  # noqa: SLF001 - the executors' totals; Python is told of single stages only
+    executors = context.statusStore().executorList(False)  # noqa: FBT003 - active ones only: no
+    return sum(int(executors.apply(number).failedTasks()) for number in range(executors.size()))
+
+
 @contextlib.contextmanager
 def named_jvm_end() -> Iterator[None]:
     """Turn what Python meets when Spark's JVM is gone into one error that says so.

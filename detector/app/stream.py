@@ -7,9 +7,10 @@ Not here: starting, watching and stopping the query (``lifecycle``).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -24,12 +25,14 @@ from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
 from detector.kafka.sink_port import JudgedBy, Published
 from detector.pipeline import columns as c
+from detector.pipeline.adoption import Adopted, Adoption
 from detector.pipeline.alerts import AlertContext
-from detector.pipeline.decode import DecodeSpec, decode, observe_rejects, valid
+from detector.pipeline.decode import DecodeSpec, decode, observe_rejects, valid, without_heartbeats
 from detector.pipeline.encode import BucketSummary, alert_headers, read_summary
 from detector.pipeline.event_time import with_watermark
 from detector.pipeline.schema import topic_id
 from detector.pipeline.scoring import ScoringSpec, score
+from detector.pipeline.skew import observe_event_times
 from detector.pipeline.windows import WindowSpec, deduplicate, windows
 from detector.settings import specs
 
@@ -37,12 +40,13 @@ from detector.settings import specs
 def scored_stream(raw: DataFrame, decoding: DecodeSpec, shape: WindowSpec, scoring: ScoringSpec) -> DataFrame:
     """Lead raw Kafka rows to alerts: each room once, in order."""
     decoded = observe_rejects(decode(raw, decoding))
-    records = deduplicate(with_watermark(valid(decoded), shape.lateness_seconds), shape)
+    records = without_heartbeats(with_watermark(valid(decoded), shape.lateness_seconds))
+    records = deduplicate(observe_event_times(records), shape)
     return score(windows(records, shape), scoring)
 
 
-def scoring_spec(judge: Judge, topics: list[str]) -> ScoringSpec:
-    """Return how windows are scored by a judge."""
+def scoring_spec(judge: Judge, topics: list[str], adoption: Adoption | None = None) -> ScoringSpec:
+    """Return how windows are scored by a judge, after what another checkpoint has published."""
     settings, model = judge.settings, judge.model
     context = AlertContext(
         identity=specs.identity(settings),
@@ -61,6 +65,7 @@ def scoring_spec(judge: Judge, topics: list[str]) -> ScoringSpec:
         alerts=context,
         stopwatch=time.perf_counter,
         load_population=loader.population,
+        adopted=None if adoption is None else Adopted.of(adoption, context.slide_us),
     )
 
 
@@ -122,19 +127,21 @@ class Publisher:
     on_result: Callable[[BatchResult], None]
     failure: Exception | None = None
     stopping: bool = False
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, rows: DataFrame, batch_id: int) -> None:
         """Publish one micro-batch; an error is kept in `failure`, since Spark hands on only its text."""
         if self.stopping:  # nothing is computed yet; the next start finds the batch planned and does it
             raise StoppedError
-        try:
-            reach("batch planned")
-            self.before_batch()
-            if self._publish(rows, batch_id).outcome == "committed":
-                reach("published batch returned")
-        except Exception as error:
-            self.failure = error
-            raise
+        with self._one_at_a_time:  # a query that was given up may still be here when the next one comes
+            try:
+                reach("batch planned")
+                self.before_batch()
+                if self._publish(rows, batch_id).outcome == "committed":
+                    reach("published batch returned")
+            except Exception as error:
+                self.failure = error
+                raise
 
     def _publish(self, rows: DataFrame, batch_id: int) -> Published:
         # One action reads every partition, which completes the state commits; alerts then come from the cache.

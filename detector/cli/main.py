@@ -19,13 +19,16 @@ def main() -> None:
     """Run the command line; every error becomes one message and its documented exit code."""
     try:
         app()
-    except DetectorError as error:
-        _fail(str(error), error.exit_code)
-    except ModelError as error:
-        _fail(str(error), MODEL_EXIT_CODE)
+    except (DetectorError, ModelError) as error:
+        _fail(str(error), exit_code_of(type(error)))
     except Exception:  # noqa: BLE001 - the last resort: whatever it is, the exit code is a documented one
         err.print_exception()
         _fail("this is a defect of Tidemark; please report it with the lines above", DetectorError.exit_code)
+
+
+def exit_code_of(kind: type[Exception]) -> int:
+    """Return what the process ends with after an error of a class of ours."""
+    return MODEL_EXIT_CODE if issubclass(kind, ModelError) else getattr(kind, "exit_code", DetectorError.exit_code)
 
 
 def _fail(message: str, code: int) -> None:

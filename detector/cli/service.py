@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import signal
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -52,9 +53,21 @@ def setup() -> None:
         class_recording.prepare(java, out.print)
 
 
+class Nodes(Enum):
+    """How many nodes `tidemark broker` may have."""
+
+    ONE = "1"
+    THREE = "3"
+
+
 @app.command()
 def broker(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65_535)] = 9092,
+    port: Annotated[
+        int,
+        typer.Option(
+            help="Port on 127.0.0.1, with three nodes the first of three; 0 takes free ones.", min=0, max=65_533
+        ),
+    ] = 9092,
     topics: Annotated[
         list[str] | None,
         typer.Option("--topic", help="Create this topic, with 4 partitions, unless it exists; repeatable."),
@@ -62,8 +75,11 @@ def broker(
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Keep data here over restarts; default: a temporary directory.")
     ] = None,
+    nodes: Annotated[
+        Nodes, typer.Option(help="With 3, topics have three copies and any one node may be killed.")
+    ] = Nodes.ONE,
 ) -> None:
-    """Run an embedded one-node Kafka on 127.0.0.1 until Ctrl-C, for trying out and tests."""
+    """Run an embedded Kafka on 127.0.0.1 until Ctrl-C, for trying out and tests."""
     from threading import Event
 
     from detector.kafka.broker import EmbeddedBroker
@@ -73,17 +89,23 @@ def broker(
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with EmbeddedBroker(directory, port=port, progress=jar_progress) as running:
+    count: Final = 3 if nodes is Nodes.THREE else 1
+    with EmbeddedBroker(directory, nodes=count, port=port, progress=jar_progress) as running:
         preflight = Preflight(KafkaConnection(running.bootstrap_servers))
         for topic in topics or ():
-            preflight.ensure(topic, BROKER_PARTITIONS, 1, {})
+            preflight.ensure(topic, BROKER_PARTITIONS, count, {})
         out.print(
             f"Kafka is ready on [bold]{running.bootstrap_servers}[/bold], data in {running.directory}. Ctrl-C stops it."
         )
-        while running.running and not stopped.wait(0.5):
-            pass
+        if count > 1:
+            out.print(f"Process ids of the nodes: {', '.join(map(str, running.pids.values()))}.")
+        living = running.pids
+        while 2 * len(living) > count and not stopped.wait(0.5):
+            for node in living.keys() - running.pids.keys():
+                err.print(f"Node {node} ended by itself; its log is {running.log_paths[node - 1]}")
+            living = running.pids
         if not stopped.is_set():
-            raise DetectorError(f"Kafka ended by itself; its log is {running.log_path}")
+            raise DetectorError("Kafka cannot go on: too few nodes are left. Start it again")
 
 
 @app.command()
@@ -93,6 +115,10 @@ def run(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Fence an instance with another checkpoint that seems alive.")
     ] = False,
+    adopt: Annotated[
+        bool,
+        typer.Option("--adopt", help="Let an empty checkpoint carry on where a lost one ended, exactly once."),
+    ] = False,
 ) -> None:
     """Run the detector: read, score and publish alerts until SIGTERM or Ctrl-C, then drain and exit 0."""
     from detector.app.lifecycle import Application
@@ -100,7 +126,7 @@ def run(
 
     settings = load_settings(config, overrides)
     logs.configure(settings.log.level, settings.log.format)
-    application = Application(settings, take_over=take_over)
+    application = Application(settings, take_over=take_over, adopt=adopt)
     application.stop_on_signals()
     application.run()
 

@@ -48,7 +48,7 @@ def train(
     if again is not None:
         wanted = job.range_of(registry.manifest(registry.resolve(again)))
     else:
-        wanted = job.find_range(settings, _utc(event_from), _utc(event_to))
+        wanted = job.find_range(settings, utc(event_from), utc(event_to))
     with err.status("starting Spark") as status:
 
         def say(text: str) -> None:
@@ -67,7 +67,8 @@ def train(
         _print_training(result, settings, promoted=promote)
 
 
-def _utc(instant: datetime | None) -> datetime | None:
+def utc(instant: datetime | None) -> datetime | None:
+    """Return an instant of an option, which is in UTC unless it says otherwise."""
     if instant is None:
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

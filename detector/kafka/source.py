@@ -33,20 +33,23 @@ class SourceSpec:
         Topics by name; empty where `topic_pattern` is given.
     topic_pattern : str or None
         Java regular expression of topic names.
-    starting_offsets : {'earliest', 'latest'}
+    starting_offsets : {'earliest', 'latest'} or Offsets
         Where a stream without a checkpoint begins.
     max_records_per_batch : int
         Bound of one micro-batch.
     min_partitions : int or None
         Split Kafka partitions further, for more tasks than partitions.
+    fail_on_data_loss : bool
+        End the query where records are gone before they were read.
     """
 
     connection: KafkaConnection
     topics: tuple[str, ...] = ()
     topic_pattern: str | None = None
-    starting_offsets: Literal["earliest", "latest"] = "latest"
+    starting_offsets: Literal["earliest", "latest"] | Offsets = "latest"
     max_records_per_batch: int = 1_000_000
     min_partitions: int | None = None
+    fail_on_data_loss: bool = True
 
     def options(self) -> dict[str, str]:
         """Return the options of the connector that a stream and a batch share."""
@@ -60,14 +63,15 @@ class SourceSpec:
             **split,
             "kafka.isolation.level": "read_committed",
             "groupIdPrefix": "tidemark",
-            "failOnDataLoss": "true",
+            "failOnDataLoss": str(self.fail_on_data_loss).lower(),
         }
 
 
 def stream(spark: SparkSession, spec: SourceSpec) -> DataFrame:
     """Return the endless DataFrame of raw records (Spark's Kafka columns)."""
     reader: DataStreamReader = spark.readStream.format("kafka").options(**spec.options())
-    reader = reader.option("startingOffsets", spec.starting_offsets)
+    start = spec.starting_offsets
+    reader = reader.option("startingOffsets", start if isinstance(start, str) else to_json(start))
     return reader.option("maxOffsetsPerTrigger", str(spec.max_records_per_batch)).load()
 
 

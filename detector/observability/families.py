@@ -34,10 +34,27 @@ class SourceFamilies:
         self.records_rejected = _counter(
             registry, "records_rejected", "Records that could not be used, by reason.", "reason"
         )
+        self.records_lost = _counter(
+            registry,
+            "records_lost",
+            "Records that retention had deleted before they were read, found at start (source.on_data_loss: continue).",
+            "topic",
+        )
         self.rows_late = _counter(
             registry,
             "late_rows_dropped",
-            "Partial aggregates dropped as late: a sign of late records, not their number.",
+            "Partial aggregates dropped as late: a sign of late records, known with the batch, and not their number.",
+        )
+        self.records_late = _counter(
+            registry, "records_late", "Records that came after all of their windows had closed."
+        )
+        self.records_partly_late = _counter(
+            registry,
+            "records_partly_late",
+            "Records that came after some of their windows had closed and count in the others.",
+        )
+        self.records_deduplicated = _counter(
+            registry, "records_deduplicated", "Records left out because they repeat another one."
         )
         self.dead_letters = _counter(
             registry, "dead_letters_published", "Records published to the dead-letter topic.", "reason"
@@ -45,7 +62,7 @@ class SourceFamilies:
         self.dead_letter_backlog = _unknown(
             registry,
             "dead_letter_backlog_batches",
-            "Batches whose rejects are not in the dead-letter topic yet.",
+            "Batches whose rejects and late records are not in the dead-letter topic yet.",
         )
         self.lag_records = _gauge(
             registry,
@@ -58,6 +75,19 @@ class SourceFamilies:
             registry,
             "source_lag_seconds",
             "Age of the newest record that was read; 0 when none is left unread.",
+        )
+        self.reachable = _unknown(
+            registry, "kafka_reachable", "1 while the brokers answer, 0 when they have been silent for seconds."
+        )
+        self.partition_skew = _unknown(
+            registry,
+            "partition_event_time_skew_seconds",
+            "How far a partition of the last batch is behind the newest event time; over the lateness it loses some.",
+        )
+        self.lateness = _unknown(
+            registry,
+            "lateness_seconds",
+            "How far the watermark stays behind the newest event time; more in a catch-up.",
         )
         self.watermark = _unknown(
             registry, "watermark_timestamp_seconds", "Event-time watermark of the last batch, epoch seconds."
@@ -74,6 +104,17 @@ class QueryFamilies:
             "Duration of a batch by Spark's phase; triggerExecution is the whole.",
             BATCH_BUCKETS,
             "phase",
+        )
+        self.task_failures = _counter(
+            registry,
+            "task_failures",
+            "Spark tasks that failed, each tried again: a Python worker or an executor that died, or an error in one.",
+        )
+        self.restarts = _counter(
+            registry,
+            "query_restarts",
+            "Times the query was started again in the process after Kafka had not answered, by reason.",
+            "reason",
         )
         self.last_success = _unknown(
             registry,
@@ -92,6 +133,11 @@ class ScoringFamilies:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.windows_scored = _counter(registry, "windows_scored", "Windows that were given a score.")
+        self.windowed_records = _counter(
+            registry,
+            "windowed_records",
+            "Records in closed windows, once a window; where windows overlap a record counts in each of its own.",
+        )
         self.score_duration = _histogram(
             registry,
             "score_duration_seconds",

@@ -38,9 +38,10 @@ class Verdict:
 
 
 class Readiness:
-    """Ready while the query is active, made progress lately, and is not being stopped.
+    """Ready while the query is active, made progress lately, Kafka answers, and the service is not being stopped.
 
-    Progress is a committed batch or a poll of the source that found nothing new. Threads may share it.
+    Progress is a committed batch or a poll of the source that found nothing new. After an outage of Kafka there must be
+    progress again before it is ready. Threads may share it.
 
     Parameters
     ----------
@@ -58,6 +59,7 @@ class Readiness:
         self._run_id: str | None = None
         self._progressed_at: float | None = None
         self._absent = "the query has not started"
+        self._outage: str | None = None
         self._stopping = False
 
     def query_started(self, run_id: str) -> None:
@@ -78,6 +80,13 @@ class Readiness:
                 self._run_id = None
                 self._absent = "the query has stopped" if error is None else f"the query failed: {error}"
 
+    def outage(self, reason: str | None) -> None:
+        """Note that what the query needs is away, in words, or, with None, that it is there again."""
+        with self._lock:
+            if reason is not None:
+                self._progressed_at = None
+            self._outage = reason
+
     def stopping(self) -> None:
         """Note that the service is being stopped; final."""
         with self._lock:
@@ -88,15 +97,17 @@ class Readiness:
         with self._lock:
             if self._stopping:
                 return Verdict(ready=False, reason="the service is stopping")
+            if self._outage is not None:
+                return Verdict(ready=False, reason=self._outage)
             if self._run_id is None:
                 return Verdict(ready=False, reason=self._absent)
             if self._progressed_at is None:
-                return Verdict(ready=False, reason="the query is starting: no batch has succeeded yet")
+                return Verdict(ready=False, reason="the query is starting or resuming: no batch has succeeded yet")
             pause = self._clock() - self._progressed_at
             if pause > self._stale_after:
                 return Verdict(
                     ready=False,
-                    reason=f"no batch has succeeded for {pause:.0f} s, over {self._stale_after:g} s; is Kafka there?",
+                    reason=f"no batch has succeeded for {pause:.0f} s, over {self._stale_after:g} s",
                 )
             return Verdict(ready=True, reason="the query is active and makes progress")
 

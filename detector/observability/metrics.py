@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from detector.observability.progress import BatchProgress
 
 TransactionOutcome: TypeAlias = Literal["committed", "aborted", "skipped_replay", "uncertain"]
+RestartReason: TypeAlias = Literal["reading", "publishing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class SummaryFacts:
         The state bucket.
     windows_scored : int
         Windows that got a score in this batch.
+    windowed_records : int
+        Records in the windows that closed in this batch, once a window.
     sensors_active, sensors_learning : int
         Sensors in the bucket's state now; those among them that the model cannot judge yet.
     incidents_open : mapping of str to int
@@ -64,6 +67,7 @@ class SummaryFacts:
     score_seconds: float
     incidents_open: Mapping[str, int] = field(default_factory=dict)
     openings_suppressed: Mapping[str, int] = field(default_factory=dict)
+    windowed_records: int = 0
 
 
 class Metrics:
@@ -96,7 +100,10 @@ class Metrics:
         build_info(self.registry).labels(build.version, build.spark, build.kafka_client).set(1)
         for outcome in get_args(TransactionOutcome):
             self._alerts.transactions.labels(outcome)
+        for reason in get_args(RestartReason):
+            self._query.restarts.labels(reason)
         self._lock = Lock()
+        self._failed_tasks = 0
         self._partitions: set[tuple[str, int]] = set()
         self._severities: set[str] = set()
         self._summaries: dict[int, SummaryFacts] = {}
@@ -106,6 +113,7 @@ class Metrics:
         for topic, records in progress.records_by_topic().items():
             self._source.records_consumed.labels(topic).inc(records)
         self._source.rows_late.inc(progress.rows_dropped_by_watermark)
+        self._source.records_deduplicated.inc(progress.duplicates_dropped)
         self._set_lag(progress.lag_records())
         if progress.watermark is not None:
             self._source.watermark.set(progress.watermark)
@@ -116,6 +124,20 @@ class Metrics:
         self._query.state_rows.set(progress.state_rows)
         self._query.state_memory.set(progress.state_memory_bytes)
 
+    def set_kafka_reachable(self, *, reachable: bool) -> None:
+        """Set whether the brokers answer."""
+        self._source.reachable.set(reachable)
+
+    def record_query_restart(self, reason: RestartReason) -> None:
+        """Count a query that was started again, by what Kafka's silence had ended."""
+        self._query.restarts.labels(reason).inc()
+
+    def set_failed_tasks(self, total: int) -> None:
+        """Count Spark's failed tasks by their number since the session began."""
+        with self._lock:
+            self._query.task_failures.inc(max(0, total - self._failed_tasks))
+            self._failed_tasks = max(total, self._failed_tasks)
+
     def record_idle(self) -> None:
         """Set the lag to zero: the source was polled and had nothing new."""
         self._set_lag(dict.fromkeys(self._partitions, 0))
@@ -125,18 +147,36 @@ class Metrics:
         """Set the age of the newest record that was read, or 0 when none is left unread."""
         self._source.lag_seconds.set(seconds)
 
+    def set_lateness(self, seconds: float) -> None:
+        """Set how far the watermark is behind the newest event time."""
+        self._source.lateness.set(seconds)
+
+    def set_partition_skew(self, seconds: float) -> None:
+        """Set how far apart in event time the partitions of the last batch were."""
+        self._source.partition_skew.set(seconds)
+
     def record_rejects(self, counts: Mapping[str, int]) -> None:
         """Count records that could not be used, by reason."""
         for reason, count in counts.items():
             self._source.records_rejected.labels(reason).inc(count)
+
+    def record_lost(self, counts: Mapping[str, int]) -> None:
+        """Count records that were deleted before they were read, by topic."""
+        for topic, count in counts.items():
+            self._source.records_lost.labels(topic).inc(count)
 
     def record_dead_letters(self, counts: Mapping[str, int]) -> None:
         """Count records published to the dead-letter topic, by reason."""
         for reason, count in counts.items():
             self._source.dead_letters.labels(reason).inc(count)
 
+    def record_late(self, late: int, partly_late: int) -> None:
+        """Count records that came too late for all of their windows, and for some."""
+        self._source.records_late.inc(late)
+        self._source.records_partly_late.inc(partly_late)
+
     def set_dead_letter_backlog(self, batches: int) -> None:
-        """Set how many batches still have rejects to publish."""
+        """Set how many batches the ledger has not been through yet."""
         self._source.dead_letter_backlog.set(batches)
 
     def record_summaries(self, summaries: Iterable[SummaryFacts]) -> None:
@@ -147,6 +187,7 @@ class Metrics:
         with self._lock:
             for row in summaries:
                 self._scoring.windows_scored.inc(row.windows_scored)
+                self._scoring.windowed_records.inc(row.windowed_records)
                 self._scoring.score_duration.observe(row.score_seconds)
                 for reason, count in row.openings_suppressed.items():
                     self._alerts.suppressed.labels(reason).inc(count)

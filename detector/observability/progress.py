@@ -9,7 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+DUPLICATES: Final = "numDroppedDuplicateRows"  # Spark's name, among the metrics that only some operators have
 
 Offsets: TypeAlias = Mapping[str, Mapping[int, int]]
 """Topic -> partition -> offset of the next record to read."""
@@ -54,6 +56,8 @@ class BatchProgress:
     rows_dropped_by_watermark : int
         State operators' own count. It counts *partially aggregated* rows, so it is a sign of late records and
         not their number.
+    duplicates_dropped : int
+        Records that repeat another one, by the operator of ``windows.dedup``; 0 without it.
     phase_ms : mapping of str to int
         Duration of each of Spark's phases, milliseconds; ``triggerExecution`` is the whole.
     watermark : float or None
@@ -73,6 +77,7 @@ class BatchProgress:
     finished_at: float
     input_rows: int
     rows_dropped_by_watermark: int
+    duplicates_dropped: int
     phase_ms: Mapping[str, int]
     watermark: float | None
     sources: tuple[SourceBatch, ...]
@@ -125,6 +130,7 @@ def parse_progress(progress: Mapping[str, Any]) -> BatchProgress:
         finished_at=_epoch_seconds(progress["timestamp"]) + progress["batchDuration"] / 1000,
         input_rows=sum(source.input_rows for source in sources) if rows is None else rows,
         rows_dropped_by_watermark=sum(operator["numRowsDroppedByWatermark"] for operator in operators),
+        duplicates_dropped=sum(operator["customMetrics"].get(DUPLICATES, 0) for operator in operators),
         phase_ms=dict(progress["durationMs"]),
         watermark=_watermark(progress["eventTime"]),
         sources=sources,

@@ -20,6 +20,8 @@ class BucketSummary(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     windows_scored : int
         Windows that got a score.
+    windowed_records : int
+        Records in the windows that closed, once a window.
     sensors, sensors_learning : int
         Sensors the bucket knows, and those of them without a model.
     incidents_open : dict of str to int
@@ -31,6 +33,7 @@ class BucketSummary(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     windows_scored: int
+    windowed_records: int
     sensors: int
     sensors_learning: int
     incidents_open: dict[str, int]

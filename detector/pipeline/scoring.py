@@ -20,6 +20,7 @@ from pyspark.sql.streaming import StatefulProcessor, StatefulProcessorHandle
 
 from detector.pipeline import columns as c
 from detector.pipeline import schema
+from detector.pipeline.adoption import Adopted
 from detector.pipeline.alerts import SEVERITIES, AlertContext, alert, choose, severity_of
 from detector.pipeline.encode import BucketSummary, alert_key, alert_value, summary_value
 from models.ensemble import ModelShard, score_windows
@@ -53,6 +54,8 @@ class ScoringSpec:
         Monotonic seconds, for the summary's duration; results do not depend on it.
     load_population : callable
         Gives the model of sensors that no shard knows, None where there is none; as `load_shard`.
+    adopted : Adopted or None
+        What another checkpoint has published already.
     """
 
     buckets: int
@@ -61,6 +64,7 @@ class ScoringSpec:
     alerts: AlertContext
     stopwatch: Callable[[], float]
     load_population: Callable[[], Population | None] = _nobody
+    adopted: Adopted | None = None
 
 
 def with_bucket(windows: DataFrame, buckets: int) -> DataFrame:
@@ -148,6 +152,8 @@ def score_bucket(
     block = BucketState.empty(HISTORY_LAGS) if state is None else BucketState.from_bytes(state)
     shard, population = spec.load_shard(bucket), spec.load_population()
     started = spec.stopwatch()
+    if spec.adopted is not None:
+        spec.adopted.introduce(block, batch.keys)
     scored = score_windows(shard, block, batch, spec.profile, population)
     seconds = spec.stopwatch() - started
     chosen, held_back = choose(scored, spec.alerts.max_openings)
@@ -159,6 +165,7 @@ def score_bucket(
     ]
     summary = BucketSummary(
         windows_scored=int(np.isfinite(scored.score).sum()),
+        windowed_records=int(ordered[c.COUNT].sum()),
         sensors=len(block),
         sensors_learning=len(block) - (0 if shard is None else int((shard.rows_for(block.keys) >= 0).sum())),
         incidents_open=_open_incidents(block, spec.profile.threshold),

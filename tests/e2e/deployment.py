@@ -62,7 +62,7 @@ class Deployment:
                 }
             )
         )
-        self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
+        self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "log_level": 0})  # a broker may be away
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `tidemark` for this configuration."""

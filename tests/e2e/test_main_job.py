@@ -6,7 +6,8 @@ import json
 import random
 import signal
 import urllib.request
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,13 @@ from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from detector.kafka.broker import EmbeddedBroker
-from tests.e2e.deployment import EPOCH, Deployment
+from tests.e2e.deployment import EPOCH, SENSORS, Deployment
 
 HISTORY = 2_400  # seconds of history: 240 windows
 POISON = 10_000
+LATE, REPEATED = range(100, 110), range(HISTORY + 480, HISTORY + 500)  # seconds of which records are sent once more
+WINDOW, LATENESS = 10, 20  # seconds, as `Deployment` has them
+DEDUP = ("--set", "windows.dedup=within_window")
 
 
 def deployment(tmp_path: Path, broker: EmbeddedBroker, name: str) -> Deployment:
@@ -75,28 +79,79 @@ def place(message: Message) -> tuple[bytes, ...]:
     return tuple(value or b"" for name, value in message.headers() or [] if name in ("topic", "partition", "offset"))
 
 
+def shuffled(seconds: Iterable[int]) -> list[int]:
+    """Bring seconds out of order, by less than the lateness."""
+    rng = random.Random(5)
+    return sorted(seconds, key=lambda second: second + rng.uniform(0, LATENESS - 5))
+
+
+def accounted(sent: Sequence[Message], rejected: set[bytes], letters: Sequence[Message]) -> Counter[str]:
+    """Say of every record what must have become of it, one at a time; only which were late the letters say."""
+    late = {place(letter) for letter in letters if ("reason", b"late") in (letter.headers() or [])}
+    found: Counter[str] = Counter()
+    seen: set[tuple[str, str, int, float]] = set()
+    valid = [message for message in sent if message.value() not in rejected]
+    watermark = max(json.loads(message.value() or b"")["timestamp"] for message in valid) - LATENESS * 1000
+    for message in valid:
+        record = json.loads(message.value() or b"")
+        key = (record["asset_id"], record["sensor_id"], record["timestamp"], record["value"])
+        where = (message.topic() or "").encode(), str(message.partition()).encode(), str(message.offset()).encode()
+        closed = (record["timestamp"] // (WINDOW * 1000) + 1) * WINDOW * 1000 <= watermark
+        found["late" if where in late else "deduplicated" if key in seen else "closed" if closed else "open"] += 1
+        seen |= set() if where in late else {key}
+    return found + Counter(rejected=len(sent) - len(valid))
+
+
+def assert_accounted(plant: Deployment, account: Counter[str], metrics: Mapping[str, float]) -> None:
+    """No record is unaccounted: metrics, the audit and the account of `accounted` say the same."""
+    assert account["late"] == len(SENSORS) * len(LATE)
+    assert account["deduplicated"] == len(SENSORS) * len(REPEATED)
+    assert account.total() == metrics[f"tidemark_records_consumed_total[{plant.sensors}]"]
+    assert {
+        "closed": metrics["tidemark_windowed_records_total"],
+        "late": metrics["tidemark_records_late_total"],
+        "deduplicated": metrics["tidemark_records_deduplicated_total"],
+    } == {name: account[name] for name in ("closed", "late", "deduplicated")}
+    done = plant.call("audit", "--json", *DEDUP)
+    assert done.returncode == 0, done.stderr
+    audit = json.loads(done.stdout)
+    assert (audit["findings"], audit["not_read_yet"], audit["records"]) == ({}, 0, account.total())
+    assert account == {
+        "closed": audit["in_closed_windows"],
+        "open": audit["in_open_windows"],
+        "late": audit["late"],
+        "deduplicated": audit["deduplicated"],
+        "rejected": sum(audit["rejected"].values()),
+    }
+
+
 @pytest.mark.timeout(600)
 def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path, broker: EmbeddedBroker) -> None:
     plant = deployment(tmp_path, broker, "plant")
     plant.produce(range(HISTORY))
-    first = plant.train()
+    first = plant.train(*DEDUP)
     assert (first["sensors"], first["windows"], first["missing"]) == (3, 720, {})
-    second = plant.train("--set", "model.false_alarm_rate=0.0005", "--no-promote")
+    second = plant.train("--set", "model.false_alarm_rate=0.0005", "--no-promote", *DEDUP)
     assert second["version"] != first["version"]
 
     poison = fuzzed(POISON)
-    with plant.running() as run:
-        plant.produce(range(HISTORY, HISTORY + 300))
+    with plant.running(*DEDUP) as run:
+        plant.produce(shuffled(range(HISTORY, HISTORY + 300)))
         for value in poison:
             plant.write(value)
         plant.produce(range(HISTORY + 300, HISTORY + 500), fault=faults)
         opened = plant.alert_values(plant.read(plant.alerts, severe_opening("flow")))[-1]
         dead = plant.read(plant.dead, lambda messages: len(messages) >= POISON)
-        metrics = run.metrics()
+        plant.produce([*LATE, *REPEATED], fault=faults)
+        run.wait_for_metric("tidemark_records_late_total", len(SENSORS) * len(LATE))
+        run.wait_for_metric("tidemark_records_deduplicated_total", len(SENSORS) * len(REPEATED))
+        account = accounted(plant.read_all(plant.sensors), set(poison), plant.read_all(plant.dead))
+        metrics = run.wait_for_metric("tidemark_windowed_records_total", account["closed"])
         with urllib.request.urlopen(f"{run.url()}/readyz", timeout=30) as answer:  # noqa: S310 - our own server
             assert answer.status == 200
         assert run.stop() == 0, run.log()
 
+    assert_accounted(plant, account, metrics)
     assert sorted(message.value() or b"" for message in dead) == sorted(poison)
     assert len({place(message) for message in dead}) == POISON
     rejected = {name: value for name, value in metrics.items() if name.startswith("tidemark_records_rejected_total")}
@@ -105,14 +160,14 @@ def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path,
     assert metrics["tidemark_windows_scored_total"] > 0
     assert metrics["tidemark_alerts_published_total[opened][" + opened["severity"] + "]"] >= 1
 
-    with plant.running() as run:  # the same model: the incident is still open, another one opens
+    with plant.running(*DEDUP) as run:  # the same model: the incident is still open, another one opens
         plant.produce(range(HISTORY + 500, HISTORY + 700), fault=faults)
         plant.read(plant.alerts, severe_opening("pressure"))
         assert run.stop(signal.SIGINT) == 0, run.log()
         assert "stopping at the next batch boundary" in run.log()
         assert "Traceback" not in run.log()
 
-    with plant.running("--set", f"model.version={second['version']}") as run:
+    with plant.running("--set", f"model.version={second['version']}", *DEDUP) as run:
         plant.produce(range(HISTORY + 700, HISTORY + 1_400), fault=faults)
         plant.read(plant.alerts, resolution(opened["incident_id"]))
         assert run.stop() == 0, run.log()

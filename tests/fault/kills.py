@@ -57,12 +57,13 @@ POINTS = (
 
 @dataclass(frozen=True)
 class Kill:
-    """A kill that is to come: armed by `arm`, done by `strike`."""
+    """A kill that is to come: armed by `arm`, done by `strike`; after one of them the checkpoint is lost."""
 
     point: Point
     target: Target
     after: float
     directory: Path
+    loses_checkpoint: bool
 
     @property
     def environment(self) -> dict[str, str]:
@@ -91,14 +92,15 @@ class Kill:
 
 
 def kills(seed: int, directory: Path) -> list[Kill]:
-    """Return one kill at every point, in an order, with targets and delays that the seed chooses."""
+    """Return one kill at every point; order, targets, delays and the loss are chosen by the seed."""
     rng = random.Random(seed)
     found = []
+    lost = rng.choice([point for point in POINTS if not point.freeze_jvm])
     for number, point in enumerate(rng.sample(POINTS, len(POINTS))):
         place = directory / f"kill-{number}"
         place.mkdir()
         targets = [target for target in TARGETS if not point.freeze_jvm or target != "Python"]
-        found.append(Kill(point, rng.choice(targets), rng.uniform(0, point.after), place))
+        found.append(Kill(point, rng.choice(targets), rng.uniform(0, point.after), place, point == lost))
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from confluent_kafka import Message
+
 from tests.e2e.deployment import SENSORS, Deployment
 
 ASSETS = ("pump-1", "pump-2", "kiln", "mill")
@@ -18,6 +20,8 @@ STRETCH = 60  # seconds: a fault, and what closes its first windows
 FAULT = range(10, 40)  # seconds of a stretch
 SHIFT = 40.0  # standard deviations of the sensors' noise
 CLOSING = 120  # seconds after the last stretch, in which the last incidents are resolved
+
+POISON = b"no record: "
 
 Event = tuple[str, str, str, str]  # asset, sensor, opened or resolved, start of the window
 
@@ -44,6 +48,11 @@ def produce_closing(deployment: Deployment, stretches: int) -> None:
     deployment.produce(range(first, first + CLOSING), assets=ASSETS)
 
 
+def produce_poison(deployment: Deployment, number: int) -> None:
+    """Write what cannot be read, before a stretch."""
+    deployment.write(POISON + b"%d" % number)
+
+
 def faulty(number: int) -> str:
     """Return the asset/sensor that a stretch has a fault of."""
     return KEYS[number % len(KEYS)]
@@ -57,6 +66,11 @@ def event(alert: Mapping[str, Any]) -> Event:
 def opens(alert: Mapping[str, Any], number: int) -> bool:
     """Tell whether an alert opens the incident of a stretch's fault."""
     return alert["event"] == "opened" and f"{alert['asset_id']}/{alert['sensor_id']}" == faulty(number)
+
+
+def place(letter: Message) -> tuple[bytes, ...]:
+    """Return topic, partition and offset of the record that a dead letter holds."""
+    return tuple(value or b"" for name, value in letter.headers() or [] if name in ("topic", "partition", "offset"))
 
 
 def _first(number: int) -> int:

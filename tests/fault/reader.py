@@ -27,9 +27,8 @@ class Reader:
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
         self.alerts: list[tuple[float, dict[str, Any]]] = []
-        self._consumer = Consumer(
-            {"bootstrap.servers": servers, "group.id": "reader", "isolation.level": "read_committed"}
-        )
+        config = {"group.id": "reader", "isolation.level": "read_committed"}
+        self._consumer = Consumer({"bootstrap.servers": servers, "log_level": 0, **config})  # a broker may be away
         self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         self._changed = threading.Condition()
         self._stopping = False

@@ -8,6 +8,7 @@ Not here: the protocol under every schedule of faults (``tests/unit/kafka_edge/t
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from collections import Counter
@@ -122,25 +123,46 @@ def test_killed_at_every_step_each_alert_comes_once(
     plant.produce_warm_up(deployment)
     with Reader(deployment.servers, deployment.alerts, ALERT_PARTITIONS) as reader:
         judge, finished_first = 0, 0
+        adopting: tuple[str, ...] = ()
         for number, kill in enumerate(kills(seed, tmp_path)):
-            options = reference.options(judge)
+            options = (*reference.options(judge), *adopting)
             first_alert, log = _start_and_kill(deployment, options, reader, number, kill)
+            assert not adopting or "adopting" in log
             outcome.first_alert += [first_alert] if number else []  # the first start is no restart
             finished_first += FINISHED_FIRST in log
             if kill.point.freeze_jvm:  # published, not finished by Spark: and now another model is promoted
                 judge = 1
-        with deployment.running(*reference.options(judge)) as run:
+            adopting = ()
+            if kill.loses_checkpoint:
+                shutil.rmtree(deployment.directory / "checkpoint")
+                adopting = ("--adopt", "--take-over")
+        with deployment.running(*reference.options(judge), *adopting) as run:
             plant.produce_closing(deployment, STRETCHES)
             reader.wait_for_count(sum(expected.values()))
             assert run.stop() == 0, run.log()
             assert finished_first + (FINISHED_FIRST in run.log()) >= 1
         during = Counter(plant.event(alert) for _, alert in reader.alerts)
     after = deployment.alert_values(deployment.read_all(deployment.alerts))
+    assert_dead_letters(deployment, reference.options(judge))
     outcome.add(expected, during, Counter(map(plant.event, after)))
     print(outcome)  # noqa: T201 - the table of docs/guarantees.md
     assert during == expected
     assert Counter(map(plant.event, after)) == expected
     assert len({alert["alert_id"] for alert in after}) == len(after)
+
+
+def assert_dead_letters(deployment: Deployment, options: tuple[str, ...]) -> None:
+    """Every record that cannot be read has a dead letter, and the audit finds no record unaccounted."""
+    letters = {plant.place(message) for message in deployment.read_all(deployment.dead)}
+    poison = {
+        tuple(str(part).encode() for part in (message.topic(), message.partition(), message.offset()))
+        for message in deployment.read_all(deployment.sensors)
+        if (message.value() or b"").startswith(plant.POISON)
+    }
+    assert len(poison) == STRETCHES
+    assert poison == letters
+    audit = deployment.call("audit", "--json", *options)
+    assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
 def _start_and_kill(
@@ -151,11 +173,13 @@ def _start_and_kill(
     Return the seconds from the start to the first alert, and what the process logged.
     """
     before = len(reader.alerts)
+    plant.produce_poison(deployment, 2 * number)
     plant.produce_stretch(deployment, 2 * number)
     began = time.monotonic()
     with deployment.running(*options, environment=kill.environment) as run:
         came = reader.wait_for(lambda alert: plant.opens(alert, 2 * number), since=before)
         kill.arm()
+        plant.produce_poison(deployment, 2 * number + 1)
         plant.produce_stretch(deployment, 2 * number + 1)
         kill.strike(run)
         if kill.target == "JVM":

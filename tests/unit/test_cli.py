@@ -24,7 +24,9 @@ def tidemark(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
 
 
-@pytest.mark.parametrize("command", ["setup", "broker", "train", "run", "demo", "simulate", "evaluate", "config check"])
+@pytest.mark.parametrize(
+    "command", ["setup", "broker", "train", "run", "doctor", "demo", "simulate", "evaluate", "config check"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     shown = runner.invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0

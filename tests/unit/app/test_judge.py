@@ -13,6 +13,7 @@ from detector.app.judge import Judge, judge_of_unfinished, load_judge
 from detector.errors import ContractError
 from detector.kafka.commit_log import Marker
 from detector.settings import Settings, config_digest, decisive, load
+from models.errors import ArtifactCorruptError
 from models.registry import Registry
 from tests.unit.models.test_models_artifact import DATA, MANIFEST
 
@@ -104,3 +105,11 @@ def test_settings_that_this_version_reads_differently_are_refused(tmp_path: Path
     checkpoint.keep_decisive_settings(before.digests.config, decisive(now.settings))
     with pytest.raises(ContractError, match="Start the version that published it once"):
         judge_of_unfinished(marker(before), checkpoint, now)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "bucket-00003.safetensors"])
+def test_a_damaged_model_is_refused_before_anything_starts(tmp_path: Path, registry: Registry, name: str) -> None:
+    damaged = tmp_path / "registry" / "versions" / registry.resolve("champion") / name
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(ArtifactCorruptError, match=str(damaged)):
+        load_judge(settings(tmp_path))

@@ -66,7 +66,14 @@ LATER_BATCH: dict[str, Any] = {
     "eventTime": {"watermark": "2023-11-14T22:16:34.000Z"},
     "stateOperators": [
         {**_STATE, "numRowsTotal": 55, "memoryUsedBytes": 15636, "numRowsDroppedByWatermark": 3},
-        {**_STATE, "numRowsTotal": 2, "memoryUsedBytes": 1000, "numRowsDroppedByWatermark": 1},
+        {
+            **_STATE,
+            "operatorName": "dedupe",
+            "numRowsTotal": 2,
+            "memoryUsedBytes": 1000,
+            "numRowsDroppedByWatermark": 1,
+            "customMetrics": {"numDroppedDuplicateRows": 7, "rocksdbGetCount": 12},
+        },
     ],
     "sources": [
         {

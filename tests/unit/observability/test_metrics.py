@@ -114,8 +114,17 @@ def test_records_that_are_not_used_are_counted_by_reason(metrics: Metrics) -> No
     metrics.set_dead_letter_backlog(1)
     assert value(metrics, "records_rejected_total", reason="bad_json") == 3
     assert value(metrics, "records_rejected_total", reason="too_large") == 0
+    metrics.record_late(4, 2)
     assert value(metrics, "dead_letters_published_total", reason="bad_json") == 3
     assert value(metrics, "dead_letter_backlog_batches") == 1
+    assert value(metrics, "records_late_total") == 4
+    assert value(metrics, "records_partly_late_total") == 2
+
+
+def test_records_that_repeat_another_one_are_counted_by_batch(metrics: Metrics) -> None:
+    metrics.record_progress(parse_progress(report(LATER_BATCH)))
+    metrics.record_progress(parse_progress(report(LATER_BATCH)))
+    assert value(metrics, "records_deduplicated_total") == 14
 
 
 def test_gauges_of_the_buckets_are_the_sum_of_each_buckets_latest_row(metrics: Metrics) -> None:

@@ -18,6 +18,7 @@ def test_a_batch_is_told_as_plain_data() -> None:
         finished_at=1795364245.837,
         input_rows=100,
         rows_dropped_by_watermark=4,
+        duplicates_dropped=7,
         phase_ms={"addBatch": 1625, "triggerExecution": 1836},
         watermark=1700000194.0,
         sources=(

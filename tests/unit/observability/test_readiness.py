@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.observability.health import Readiness
+from detector.observability.health import Readiness, Verdict
 
 
 class Clock:
@@ -98,3 +98,23 @@ def test_a_service_that_is_stopping_is_never_ready_again(running: Readiness) -> 
     verdict = running.verdict()
     assert not verdict.ready
     assert "stopping" in verdict.reason
+
+
+def test_an_outage_is_named_before_anything_else_is(running: Readiness) -> None:
+    running.outage("Kafka at here:9092 does not answer since 7 s")
+    running.query_terminated("run-1", "STREAM_FAILED")
+    assert running.verdict() == Verdict(ready=False, reason="Kafka at here:9092 does not answer since 7 s")
+
+
+def test_after_an_outage_a_batch_must_succeed_before_it_is_ready(running: Readiness) -> None:
+    running.outage("away")
+    running.outage(None)
+    assert "resuming" in running.verdict().reason
+    running.progressed("run-1")
+    assert running.verdict().ready
+
+
+def test_a_stop_during_an_outage_is_a_stop(running: Readiness) -> None:
+    running.outage("away")
+    running.stopping()
+    assert running.verdict().reason == "the service is stopping"

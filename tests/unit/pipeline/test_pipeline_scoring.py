@@ -117,11 +117,14 @@ def test_windows_that_were_scored_before_change_nothing():
 
 
 def test_a_bucket_without_a_model_learns_and_raises_no_alert():
-    rows, state = score_bucket(0, live([0, 1, 2]), None, SPEC)
+    frame = live([0, 1, 2])
+
+    rows, state = score_bucket(0, frame, None, SPEC)
 
     assert alerts_of(rows) == []
     assert summary_of(rows) == BucketSummary(
         windows_scored=0,
+        windowed_records=int(frame["count"].sum()),
         sensors=SENSORS,
         sensors_learning=SENSORS,
         incidents_open={"minor": 0, "major": 0, "critical": 0},
