@@ -24,6 +24,7 @@ from bench.running import ROOT
 from bench.scale import scale
 from bench.stages import stages
 from bench.throughput import throughput
+from bench.transactions import transactions
 from detector.errors import DetectorError
 from detector.kafka.broker import EmbeddedBroker
 
@@ -32,6 +33,7 @@ PARTS: Final[Mapping[str, Callable[[Bench], Outcome]]] = {
     "stages": stages,
     "scale": scale,
     "latency": latency,
+    "transactions": transactions,
 }
 PEERS: Final = ROOT.parent / "shared" / "bench"
 FULL_GIB, QUICK_GIB = 20.0, 2.0  # Kafka's data and the checkpoints of the largest part, with room to spare
@@ -83,7 +85,8 @@ def _report(outcomes: Mapping[str, Outcome], out: Path) -> int:
         found.append(f"the parts ran under different profiles: {', '.join(sorted(profiles))}")
     command = "make bench" + (f' ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "")
     head = [f"- {name}: {value}" for name, value in about.items()]
-    head += [f"- profile of all rows: `{', '.join(sorted(profiles))}`", f"- command: `{command}`"]
+    head += [f"- profile of all rows: `{', '.join(sorted(profiles))}`"] if profiles else []
+    head += [f"- command: `{command}`"]
     head += [f"- **not as it must be: {text}**" for text in found]
     tables = [table.markdown() for outcome in outcomes.values() for table in outcome.tables]
     text = "\n".join(head) + "\n\n" + "\n".join(tables)
