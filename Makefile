@@ -1,5 +1,5 @@
 # Every target does its own set-up first, and set-up that is done is not done again.
-# Options: PYTHON=python3.12 (any 3.11 or newer), SEEDS=20 for test-fault, ARGS="..." for demo, bench, quality, test and
+# Options: PYTHON=python3.12 (any 3.11 or newer), SEEDS=20 FIRST_SEED=7 for test-fault, ARGS="..." for demo, bench, quality, test and
 # lock (--upgrade).
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -8,10 +8,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Two at a time: they wait for Kafka and Spark most of the time, and each brings up to 2 GiB of them.
 PYTEST := $(BIN)/python -m pytest -n 2
+# A file stays on one worker, and the long files of tests/e2e come first: sorted by their number of tests they come last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 DATA ?= ../shared/quality/dev
 OUT ?= build/quality
 SEEDS ?= 1
+FIRST_SEED ?= 0
 LOCKS := requirements-build.lock requirements-dev.lock
 # Named by content, not by time: a fresh checkout of the same locks installs nothing.
 INSTALLED := $(VENV)/.installed-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | tr -d ' ')
@@ -20,10 +23,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate --no-emit-index-url $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench quality test test-fault image image-build check lint format lock clean java-and-jars
+.PHONY: help setup demo bench quality test test-fault test-surroundings image image-build check lint format lock clean java-and-jars
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: $(INSTALLED) java-and-jars ## install everything the other targets need
 
@@ -40,10 +43,13 @@ quality: setup ## judge labelled series (DATA=directory OUT=results)
 	@test ! -f $(DATA)/../score.py || $(BIN)/python $(DATA)/../score.py $(DATA) $(OUT)
 
 test: setup ## run all tests, with a real broker and Spark
-	@$(PYTEST) --dist loadfile $(ARGS)
+	@$(PYTEST) $(BY_FILE) $(ARGS)
 
 test-fault: setup ## kill the application at every step of a batch (SEEDS=1)
-	@SEEDS=$(SEEDS) $(BIN)/python -m pytest tests/fault -s $(ARGS)
+	@SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) $(BIN)/python -m pytest tests/fault/test_kills.py -s $(ARGS)
+
+test-surroundings: setup ## break what it stands on: Kafka, workers, executors, disk; take over
+	@$(PYTEST) $(BY_FILE) tests/fault --ignore tests/fault/test_kills.py $(ARGS)
 
 image-build: ## build the image alone
 	@.ci/image build

@@ -48,6 +48,12 @@ def produce_closing(deployment: Deployment, stretches: int) -> None:
     deployment.produce(range(first, first + CLOSING), assets=ASSETS)
 
 
+def produce_part(deployment: Deployment, number: int, part: int, parts: int) -> None:
+    """Write one of so many equal parts of a stretch."""
+    first = _first(number) + part * STRETCH // parts
+    deployment.produce(range(first, first + STRETCH // parts), assets=ASSETS, fault=_fault)
+
+
 def produce_poison(deployment: Deployment, number: int) -> None:
     """Write what cannot be read, before a stretch."""
     deployment.write(POISON + b"%d" % number)

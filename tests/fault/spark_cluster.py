@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -47,16 +46,14 @@ class SparkCluster:
         self.options = tuple(part for setting in settings for part in ("--set", setting))
         self.environment = {"SPARK_LOCAL_IP": HOST}  # else the driver listens on the address of the host name
 
-    def busy_executor(self) -> int:
-        """Return the process id of an executor in the middle of a task: a Python worker of it is busy."""
-        deadline = time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
-            for worker in self._workers:
-                for executor in children_of(worker.pid):
-                    if any(map(is_busy, python_workers_of(executor))):
-                        return executor
-            time.sleep(0.001)
-        raise AssertionError("no executor is busy")
+    def kill_busy_executor(self) -> bool:
+        """SIGKILL an executor in the middle of a task, if there is one: a Python worker of it is busy."""
+        for worker in self._workers:
+            for executor in children_of(worker.pid):
+                if any(map(is_busy, python_workers_of(executor))):
+                    kill(executor)
+                    return True
+        return False
 
 
 @contextmanager

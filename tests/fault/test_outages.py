@@ -82,16 +82,15 @@ def assert_back(run: Run) -> None:
 
 @pytest.mark.timeout(400)
 def test_an_outage_of_kafka_is_survived_alive_and_a_stop_in_a_batch_loses_nothing(
-    tmp_path: Path, own_broker: EmbeddedBroker
+    tmp_path: Path, own_broker: EmbeddedBroker, model: tuple[str, ...]
 ) -> None:
     deployment = Deployment(tmp_path, own_broker.bootstrap_servers, "outage")
     preflight = Preflight(KafkaConnection(own_broker.bootstrap_servers))
     assert preflight.ensure(deployment.sensors, 2, 1, {})
     assert preflight.ensure(deployment.alerts, ALERT_PARTITIONS, 1, {})
-    plant.produce_history(deployment)
-    deployment.train()
     environment = {failpoints.ENVIRONMENT: f"alerts produced:{tmp_path}"}
-    quiet = ("--set", "alerts.marker_interval=1h")  # the batch that is held is one with alerts
+    quiet = (*model, "--set", "alerts.marker_interval=1h")  # the batch that is held is one with alerts
+    checkpoint = Checkpoint(tmp_path / "checkpoint")
     reader = Reader(deployment.servers, deployment.alerts, ALERT_PARTITIONS)
     with reader, deployment.running(*quiet, environment=environment) as run:
         plant.produce_warm_up(deployment)
@@ -122,6 +121,7 @@ def test_an_outage_of_kafka_is_survived_alive_and_a_stop_in_a_batch_loses_nothin
         (tmp_path / failpoints.ARMED).touch()
         plant.produce_stretch(deployment, LAST)
         wait_until((tmp_path / failpoints.REACHED).exists, run)
+        held = checkpoint.last_batch()
         stopped = time.monotonic()
         run.process.send_signal(signal.SIGTERM)
         run.wait_for_log("stopping at the next batch boundary")
@@ -134,8 +134,7 @@ def test_an_outage_of_kafka_is_survived_alive_and_a_stop_in_a_batch_loses_nothin
         assert incident(reader, LAST)
     for alerts in (after, [alert for _, alert in reader.alerts]):
         assert set(Counter((alert["incident_id"], alert["event"]) for alert in alerts).values()) == {1}
-    checkpoint = Checkpoint(tmp_path / "checkpoint")
-    assert checkpoint.last_committed() == checkpoint.last_batch(), run.log()
+    assert checkpoint.last_committed() >= held, run.log()
 
 
 def incident(reader: Reader, number: int) -> str:

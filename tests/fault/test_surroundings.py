@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,12 @@ from tests.fault.small_disk import SmallDisk, small_disk
 from tests.fault.spark_cluster import spark_cluster
 
 ALERT_PARTITIONS = 2
-WORKER_KILLED, DISK_FULL, EXECUTOR_KILLED, BURST = 1, 2, 3, range(4, 8)  # the stretches
+WORKER_KILLED, DISK_FULL, EXECUTOR_KILLED, BURST = 1, 2, 3, range(4, 6)  # the stretches
+PARTS = 3  # of a stretch in which a task is to be missed: as many tries
 FAILED = "tidemark_task_failures_total"
 WATERMARK = "tidemark_watermark_timestamp_seconds"
 BATCH = "tidemark_last_committed_batch_id"
-MOST_RECORDS = 960  # of a micro-batch: a start reads a stretch of 720 in one, the burst of 4,320 comes while it runs
+MOST_RECORDS = 960  # of a micro-batch: a start reads a stretch of 720 in one, the burst of 2,880 comes while it runs
 DISK_MEGABYTES = 48
 LATENESS = 20  # seconds, as the deployments are configured
 RECORDS = len(plant.KEYS) * (plant.WARM_UP + BURST.stop * plant.STRETCH + plant.CLOSING)
@@ -47,16 +49,6 @@ class OnSmallDisk(Deployment):
 
     def command(self, *arguments: str) -> list[str]:
         return [*self.disk.enter, *super().command(*arguments)]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, broker: EmbeddedBroker) -> tuple[str, ...]:
-    """Train once; return the options that both deployments need."""
-    history = Deployment(tmp_path_factory.mktemp("history"), broker.bootstrap_servers, "parts-history")
-    prepare(history)
-    plant.produce_history(history)
-    version = history.train()["version"]
-    return ("--set", f"model.registry={history.directory / 'registry'}", "--set", f"model.version={version}")
 
 
 def prepare(deployment: Deployment) -> None:
@@ -91,12 +83,15 @@ def finish(deployment: Deployment, checkpoint: Checkpoint, reader: Reader, run: 
     return events
 
 
-def kill_a_python_worker(run: Run) -> None:
-    """Kill one in the middle of a task: one that is busy, in a batch after the other until Spark has missed one."""
-    jvm = java_of(run.process.pid)
-    while not (before := run.metrics())[FAILED]:
-        wait_until(lambda: kill_busy(python_workers_of(jvm)), run)
-        run.wait_for_metric(BATCH, before[BATCH] + 1)
+def strike_in(deployment: Deployment, run: Run, number: int, strike: Callable[[], bool]) -> None:
+    """Write a stretch part by part, and strike in each at what is busy, until Spark has missed a task."""
+    for part in range(PARTS):
+        before = run.metrics()
+        plant.produce_part(deployment, number, part, PARTS)
+        struck = before[FAILED] > 0
+        while run.metrics()[BATCH] == before[BATCH]:
+            struck = struck or strike()
+    run.wait_for_metric(FAILED, 1)
 
 
 def kill_busy(workers: list[int]) -> bool:
@@ -143,8 +138,8 @@ def on_one_machine(directory: Path, servers: str, model: tuple[str, ...]) -> Cou
         with deployment.running(*options) as run:
             run.wait_for_log("running")
             go_on(deployment, reader, 0)
-            plant.produce_stretch(deployment, WORKER_KILLED)
-            kill_a_python_worker(run)
+            jvm = java_of(run.process.pid)
+            strike_in(deployment, run, WORKER_KILLED, lambda: kill_busy(python_workers_of(jvm)))
             reader.wait_for(lambda alert: plant.opens(alert, WORKER_KILLED))
             disk.fill()
             plant.produce_stretch(deployment, DISK_FULL)
@@ -173,8 +168,6 @@ def on_a_cluster(directory: Path, servers: str, model: tuple[str, ...]) -> Count
     ):
         for number in range(EXECUTOR_KILLED):
             go_on(deployment, reader, number)
-        plant.produce_stretch(deployment, EXECUTOR_KILLED)
-        kill(cluster.busy_executor())
+        strike_in(deployment, run, EXECUTOR_KILLED, cluster.kill_busy_executor)
         reader.wait_for(lambda alert: plant.opens(alert, EXECUTOR_KILLED))
-        run.wait_for_metric(FAILED, 1)
         return finish(deployment, Checkpoint(directory / "checkpoint"), reader, run)
