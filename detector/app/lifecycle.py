@@ -118,7 +118,11 @@ class Application:
             What ended it; each class has an exit code and a reaction.
         """
         with contextlib.suppress(_StoppedAtStartError), session.named_jvm_end():
-            self._run()
+            try:
+                self._run()
+            except Exception:  # a library in C that the signal interrupts reports it as an error of its own
+                if self._running or not self._stopping.is_set():
+                    raise
 
     def _run(self) -> None:
         settings = self.settings

@@ -27,11 +27,11 @@ from detector.observability.health import Readiness
 from detector.observability.listener import ProgressListener, QueryTermination
 from detector.observability.metrics import BuildInfo, Metrics, SummaryFacts
 from detector.observability.progress import BatchProgress
-from detector.pipeline.decode import DECODED_OBSERVATION, NEWEST_OBSERVED, REJECT_REASONS
+from detector.pipeline.decode import DECODED_OBSERVATION, LEADS_OBSERVED, NEWEST_OBSERVED, REJECT_REASONS
 from detector.pipeline.encode import BucketSummary
 from detector.pipeline.lateness import LATE
 from detector.pipeline.schema import topic_id
-from detector.pipeline.skew import EVENT_TIMES_OBSERVATION, newest_and_skew
+from detector.pipeline.skew import newest_and_skew
 
 log = structlog.get_logger()
 
@@ -132,10 +132,10 @@ class Recorder:
         if newest is not None:
             behind = progress.finished_at - float(newest) if sum(progress.lag_records().values()) else 0.0
             self.metrics.set_source_lag_seconds(max(0.0, behind))
-        event_times = progress.observed.get(EVENT_TIMES_OBSERVATION, {})
-        self._newest_event_time, skew = newest_and_skew(event_times, self._newest_event_time)
+        leads = list(observed.get(LEADS_OBSERVED) or [])
+        self._newest_event_time, skew = newest_and_skew(leads, self._newest_event_time)
         self.metrics.set_partition_skew(skew)
-        if any(each is not None for each in event_times.values()):
+        if leads:
             self._on_read(self._newest_event_time)
         if (skew > self._lateness) != self._skewed:
             self._skewed = not self._skewed

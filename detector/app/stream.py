@@ -32,7 +32,6 @@ from detector.pipeline.encode import BucketSummary, alert_headers, read_summary
 from detector.pipeline.event_time import with_watermark
 from detector.pipeline.schema import topic_id
 from detector.pipeline.scoring import ScoringSpec, score
-from detector.pipeline.skew import observe_event_times
 from detector.pipeline.windows import WindowSpec, deduplicate, windows
 from detector.settings import specs
 
@@ -41,7 +40,7 @@ def scored_stream(raw: DataFrame, decoding: DecodeSpec, shape: WindowSpec, scori
     """Lead raw Kafka rows to alerts: each room once, in order."""
     decoded = observe_rejects(decode(raw, decoding))
     records = without_heartbeats(with_watermark(valid(decoded), shape.lateness_seconds))
-    records = deduplicate(observe_event_times(records), shape)
+    records = deduplicate(records, shape)
     return score(windows(records, shape), scoring)
 
 

@@ -27,6 +27,7 @@ TOPIC_ID: Final = "topic_id"  # see schema.topic_id
 RECORD_ORDER: Final = "record_order"  # (event time, partition, offset) as one number, see schema.record_order
 OUT_OF_RANGE: Final = "out_of_range"
 REJECT_REASON: Final = "reject_reason"
+LEADS: Final = "leads"
 
 # closed windows
 WINDOW: Final = "window"

@@ -34,6 +34,7 @@ from detector.pipeline.json_records import (
     RecordReader,
     RejectedRecordError,
 )
+from detector.pipeline.skew import leads
 
 REJECT_REASONS: Final = (
     "null_value",  # a tombstone: the record has no value
@@ -53,6 +54,7 @@ REJECT_REASONS: Final = (
 DECODED_OBSERVATION: Final = "decoded"
 NEWEST_OBSERVED: Final = "newest_record"  # largest Kafka timestamp of the batch, epoch seconds
 REJECT_BLOCKS: Final = "blocks"
+LEADS_OBSERVED: Final = "leads"
 MEMORY: Final = 1 << 20  # identities that a decoder remembers; some 200 MB at the most
 HEARTBEAT_DIGITS: Final = 18  # microseconds since 1970, at most those of the year 9999
 BLOCK_OFFSETS: Final = 256  # offsets in a block that is re-read for a reject: about one fetch of small records
@@ -142,14 +144,17 @@ def observe_rejects(decoded: DataFrame, observation: Observation | None = None) 
     A batch hands in its own `Observation`; a stream reports under the name in each micro-batch's progress.
 
     The observation ``decoded`` has one count a reason, the largest Kafka timestamp, and ``blocks``: the distinct
-    (topic_id, partition, offset // 256) of rejected rows: enough for the ledger to re-read only those.
+    (topic_id, partition, offset // 256) of rejected rows: enough for the ledger to re-read only those. ``leads`` has
+    (topic_id, partition, event time in microseconds) of the newest record of each partition in each Arrow batch.
     """
     reason = f.col(c.REJECT_REASON)
     block = f.struct(c.TOPIC_ID, c.PARTITION, (f.floor(f.col(c.OFFSET) / BLOCK_OFFSETS)).alias("block"))
     counts = [f.count(f.when(reason == name, 1)).alias(name) for name in REJECT_REASONS]
     blocks = f.collect_set(f.when(reason.isNotNull(), block)).alias(REJECT_BLOCKS)
     newest = (f.max(f.unix_micros(c.KAFKA_TIMESTAMP)) / 1e6).alias(NEWEST_OBSERVED)
-    return decoded.observe(observation or DECODED_OBSERVATION, *counts, newest, blocks)
+    place = f.struct(c.TOPIC_ID, c.PARTITION, f.unix_micros(c.EVENT_TIME))
+    leading = f.collect_set(f.when(f.col(c.LEADS), place)).alias(LEADS_OBSERVED)
+    return decoded.observe(observation or DECODED_OBSERVATION, *counts, newest, blocks, leading)
 
 
 def without_heartbeats(records: DataFrame) -> DataFrame:
@@ -162,7 +167,7 @@ def without_heartbeats(records: DataFrame) -> DataFrame:
 
 def valid(decoded: DataFrame) -> DataFrame:
     """Keep the rows that decoded."""
-    return decoded.where(f.col(c.REJECT_REASON).isNull()).drop(c.REJECT_REASON)
+    return decoded.where(f.col(c.REJECT_REASON).isNull()).drop(c.REJECT_REASON, c.LEADS)
 
 
 class RecordDecoder:
@@ -204,20 +209,22 @@ class RecordDecoder:
         event_us = microseconds(fields["timestamp"], layout.timestamp_format, self._spec.timezone)
         self._check_event_time(fields["timestamp"], event_us, raw, rejects)
         identities = self._identities(fields, raw, rejects)
-        sensors: list[str | None] = [identity.sensor_id for identity in identities]
         topics: list[str] = raw[c.TOPIC].to_pylist()
-        self._admit_heartbeats(topics, raw, rejects, event_us, sensors)
+        beats = self._admit_heartbeats(topics, raw, rejects, event_us)
+        usable = np.ones(len(topics), bool)
+        usable[[*rejects, *beats]] = False
+        names = np.array([schema.topic_id(topic) for topic in topics], np.int64)
         reading = np.array(fields["value"], np.float64)
         event_us[list(rejects)] = 0
         units = [schema.pack_unit(unit) for unit in fields["unit"]]
         order = schema.record_order(event_us, raw[c.PARTITION].to_numpy(), raw[c.OFFSET].to_numpy())
         arrays = [
-            pa.array([schema.topic_id(topic) for topic in topics], pa.int64()),
+            pa.array(names),
             raw[c.PARTITION],
             raw[c.OFFSET],
             raw[c.KAFKA_TIMESTAMP],
             pa.array([identity.asset_id for identity in identities], pa.string()),
-            pa.array(sensors, pa.string()),
+            pa.array([None if i in beats else who.sensor_id for i, who in enumerate(identities)], pa.string()),
             pa.array(event_us, pa.timestamp("us", "UTC")),
             pa.array(reading),
             pa.array([high for high, _ in units], pa.int64()),
@@ -225,6 +232,7 @@ class RecordDecoder:
             order,
             pa.array(self._out_of_range(identities, fields["unit"], reading)),
             pa.array([rejects[i].reason if i in rejects else None for i in range(len(batch))], pa.string()),
+            pa.array(leads(names, raw[c.PARTITION].to_numpy(), event_us, usable)),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=schema.DECODED), rejects
 
@@ -300,23 +308,21 @@ class RecordDecoder:
         return identities
 
     def _admit_heartbeats(
-        self,
-        topics: list[str],
-        raw: Mapping[str, pa.Array],
-        rejects: Rejects,
-        event_us: NDArray[np.int64],
-        sensors: list[str | None],
-    ) -> None:
+        self, topics: list[str], raw: Mapping[str, pa.Array], rejects: Rejects, event_us: NDArray[np.int64]
+    ) -> set[int]:
         """Take records of the heartbeat topic for what they are; one that is not as it must be stays rejected."""
         if self._spec.heartbeat_topic not in topics:
-            return
+            return set()
+        beats = set()
         for row in [row for row, topic in enumerate(topics) if topic == self._spec.heartbeat_topic]:
             payload = raw[c.PAYLOAD][row].as_py() or b""
             if payload.isdigit() and len(payload) <= HEARTBEAT_DIGITS:
                 rejects.pop(row, None)
-                event_us[row], sensors[row] = int(payload), None
+                event_us[row] = int(payload)
+                beats.add(row)
             else:
                 rejects[row] = RejectedRecordError("bad_timestamp", f"{payload!r:.60} is no heartbeat")
+        return beats
 
     def _out_of_range(
         self, identities: list[Identity], units: list[str | None], reading: NDArray[np.float64]

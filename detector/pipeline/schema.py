@@ -50,6 +50,7 @@ DECODED: Final = pa.schema(
         (c.RECORD_ORDER, pa.decimal128(38, 0)),
         (c.OUT_OF_RANGE, pa.bool_()),
         (c.REJECT_REASON, pa.string()),
+        (c.LEADS, pa.bool_()),
     ]
 )
 

@@ -1,43 +1,53 @@
 """How far the partitions that are being read are apart in event time.
 
 The watermark follows the newest event time of all partitions: a partition that is behind by more than the lateness
-loses its records as late. Each micro-batch therefore notes the newest event time of each partition that it read.
+loses its records as late.
 
-Not here: the skew of a backlog before it is read (``backlog``), which decides how late its records may be.
+Not here: carrying the newest records to the driver (``decode``); the skew of a backlog before it is read (``backlog``),
+which decides how late its records may be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import math
+from collections.abc import Iterable
+from typing import Final
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as f
+import numpy as np
+from numpy.typing import NDArray
 
-from detector.pipeline import columns as c
-
-EVENT_TIMES_OBSERVATION: Final = "event_times"
-SLOTS: Final = 32  # partitions that are told apart, at 3 ns a record and slot; of more, some share one
-_SLOT: Final = "slot"
+_PARTITION_BITS: Final = 30  # a topic's code has 32
 
 
-def observe_event_times(records: DataFrame) -> DataFrame:
-    """Note the newest event time of each slot of partitions as records pass, under `EVENT_TIMES_OBSERVATION`."""
-    slot = f.pmod(f.col(c.TOPIC_ID) + f.col(c.PARTITION), f.lit(SLOTS)).cast("int")
-    newest = [
-        f.max(f.when(f.col(_SLOT) == number, f.unix_micros(c.EVENT_TIME))).alias(f"newest_{number}")
-        for number in range(SLOTS)
-    ]
-    return records.withColumn(_SLOT, slot).observe(EVENT_TIMES_OBSERVATION, *newest).drop(_SLOT)
+def leads(
+    topic: NDArray[np.int64], partition: NDArray[np.int32], event_us: NDArray[np.int64], usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell which records have the newest event time of their partition, one of each.
+
+    Parameters
+    ----------
+    topic, partition, event_us : ndarray, shape (n,)
+        Code of the topic, partition, and event time in microseconds of n records.
+    usable : ndarray of bool, shape (n,)
+        Which of them count.
+    """
+    found = np.zeros(len(topic), bool)
+    place = (topic << _PARTITION_BITS) + partition
+    read = place[usable]
+    alone = read.size and read.min() == read.max()  # as in most batches; sorting them would take the longest
+    for each in read[:1] if alone else np.unique(read):
+        rows = np.flatnonzero(usable & (place == each))
+        found[rows[event_us[rows].argmax()]] = True
+    return found
 
 
-def newest_and_skew(observed: Mapping[str, Any], newest_before: float) -> tuple[float, float]:
+def newest_and_skew(leads: Iterable[tuple[int, int, int]], newest_before: float) -> tuple[float, float]:
     """Return the newest event time up to a batch (epoch seconds) and how far behind it a partition's newest is.
 
     Parameters
     ----------
-    observed : mapping
-        The observation of the batch.
+    leads : iterable of (topic_id, partition, event time in microseconds)
+        Of records among which are the newest of each partition that the batch read.
     newest_before : float
         Up to the batch before; ``-inf`` where there is none.
 
@@ -46,6 +56,8 @@ def newest_and_skew(observed: Mapping[str, Any], newest_before: float) -> tuple[
     newest, skew : float
         The skew is over the partitions that the batch read: one that is idle lags behind nobody.
     """
-    read = [each / 1e6 for each in observed.values() if each is not None]
-    newest = max([newest_before, *read])
-    return newest, newest - min(read) if read else 0.0
+    newest: dict[tuple[int, int], float] = {}
+    for topic, partition, event_us in leads:
+        newest[topic, partition] = max(newest.get((topic, partition), -math.inf), event_us / 1e6)
+    last = max([newest_before, *newest.values()])
+    return last, last - min(newest.values()) if newest else 0.0

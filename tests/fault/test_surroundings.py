@@ -31,7 +31,7 @@ from tests.fault.spark_cluster import spark_cluster
 
 ALERT_PARTITIONS = 2
 WORKER_KILLED, DISK_FULL, EXECUTOR_KILLED, BURST = 1, 2, 3, range(4, 6)  # the stretches
-PARTS = 3  # of a stretch in which a task is to be missed: as many tries
+PARTS = 6  # of a stretch in which a task is to be missed: as many tries
 FAILED = "tidemark_task_failures_total"
 WATERMARK = "tidemark_watermark_timestamp_seconds"
 BATCH = "tidemark_last_committed_batch_id"
@@ -88,8 +88,8 @@ def strike_in(deployment: Deployment, run: Run, number: int, strike: Callable[[]
     for part in range(PARTS):
         before = run.metrics()
         plant.produce_part(deployment, number, part, PARTS)
-        struck = before[FAILED] > 0
-        while run.metrics()[BATCH] == before[BATCH]:
+        struck = False
+        while not before[FAILED] and run.metrics()[BATCH] == before[BATCH]:
             struck = struck or strike()
     run.wait_for_metric(FAILED, 1)
 

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +90,10 @@ def _directory(wanted: Path | None) -> Path:
 @contextlib.contextmanager
 def _interruptible(screen: Screen) -> Iterator[None]:
     """Let SIGTERM do what Ctrl-C does, and restore both at the end."""
+    asked = threading.Event()
 
     def interrupt(*_: object) -> NoReturn:
+        asked.set()
         screen.line("stopping in order; this takes some seconds")
         raise KeyboardInterrupt
 
@@ -98,6 +101,10 @@ def _interruptible(screen: Screen) -> Iterator[None]:
     before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
+    except Exception as error:
+        if asked.is_set():  # a library in C that was interrupted reports it as an error of its own
+            raise KeyboardInterrupt from error
+        raise
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)

@@ -54,6 +54,7 @@ def decoded(*records: tuple[int, float | str]) -> pa.RecordBatch:
         c.RECORD_ORDER: [0] * n,
         c.OUT_OF_RANGE: [False] * n,
         c.REJECT_REASON: [what if bad else None for bad, (_, what) in zip(rejected, records, strict=True)],
+        c.LEADS: [False] * n,
     }
     arrays = [pa.array(columns[field.name], field.type) for field in schema.DECODED]
     return pa.RecordBatch.from_arrays(arrays, schema=schema.DECODED)
