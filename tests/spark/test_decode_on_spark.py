@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 from pyspark.sql import Observation
+from pyspark.sql import functions as f
 
 from detector.pipeline import columns as c
 from detector.pipeline import schema
 from detector.pipeline.decode import (
     BLOCK_OFFSETS,
+    LEADS_OBSERVED,
     NEWEST_OBSERVED,
     REJECT_BLOCKS,
     REJECT_REASONS,
@@ -54,7 +56,8 @@ def raw(spark):
 
 
 def test_spark_decodes_to_the_rows_of_the_decoder(raw):
-    found = sorted(decode(raw, SPEC).toArrow().to_pylist(), key=lambda row: row[c.OFFSET])
+    by_row = decode(raw, SPEC).drop(c.LEADS)  # which is of an Arrow batch, and those are Spark's own
+    found = sorted(by_row.toArrow().to_pylist(), key=lambda row: row[c.OFFSET])
 
     n = len(PAYLOADS)
     kept = [payload if payload is None or len(payload) <= SPEC.max_bytes else None for payload in PAYLOADS]
@@ -62,7 +65,7 @@ def test_spark_decodes_to_the_rows_of_the_decoder(raw):
     columns = [[b"k"] * n, kept, sizes, ["plant"] * n, [1] * n, OFFSETS, [RECEIVED] * n]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema.RAW, strict=True)]
     batch = pa.RecordBatch.from_arrays(arrays, schema=schema.RAW)
-    assert found == RecordDecoder(SPEC).decode(batch).to_pylist()
+    assert found == RecordDecoder(SPEC).decode(batch).drop_columns([c.LEADS]).to_pylist()
     assert [row[c.REJECT_REASON] for row in found] == REASONS
     assert found[0][c.ASSET_ID] == "plant-k"
 
@@ -85,6 +88,10 @@ def test_rejects_are_counted_by_reason_with_the_blocks_that_hold_them(raw):
     blocks = {at // BLOCK_OFFSETS for at, reason in zip(OFFSETS, REASONS, strict=True) if reason is not None}
     assert {tuple(block) for block in observed[REJECT_BLOCKS]} == {(topic_id("plant"), 1, block) for block in blocks}
     assert observed[NEWEST_OBSERVED] == RECEIVED.timestamp()
+    valid_times = [row[0] for row in valid(decode(raw, SPEC)).select(f.unix_micros(c.EVENT_TIME)).collect()]
+    leads = [tuple(lead) for lead in observed[LEADS_OBSERVED]]
+    assert {lead[:2] for lead in leads} == {(topic_id("plant"), 1)}
+    assert max(lead[2] for lead in leads) == max(valid_times)
 
 
 def test_the_jvm_leaves_out_payloads_that_are_too_large_before_python_reads_them(raw, capsys):
