@@ -20,9 +20,10 @@ import numpy as np
 from detector.app.checkpoint import Checkpoint
 from detector.app.distinct import Distinct
 from detector.errors import ConfigError, ContractError
+from detector.kafka.commit_log import CommitLog
 from detector.kafka.dead_letter import read_progress
 from detector.kafka.letters import LetterBox, read_letters
-from detector.kafka.preflight import Preflight
+from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.range_reader import OffsetRange, RangeReader
 from detector.kafka.raw import raw_batch
 from detector.kafka.source import Offsets
@@ -109,6 +110,7 @@ def audit(settings: Settings, wanted: AuditRange, on_progress: Callable[[int, in
     settled = read_progress(specs.ledger(settings)) or {}  # before the checkpoint, and both before the letters
     checkpoint = Checkpoint(settings.state.checkpoint)
     batches = _batches(checkpoint)
+    _refuse_other_topics(settings, facts)
     first = checkpoint.first_offsets()
     ranges = _ranges(preflight, partitions, wanted, first, (batches.read, settled))
     letters_topic = _whole(preflight, settings.dead_letter.topic)
@@ -139,6 +141,18 @@ def audit(settings: Settings, wanted: AuditRange, on_progress: Callable[[int, in
         account.leave_out(*distinct.repeated())
     on_progress(total, total)
     return Audit(account, ranges, box)
+
+
+def _refuse_other_topics(settings: Settings, facts: TopicFacts) -> None:
+    """Refuse topics that were made again since the application started: the offsets are those of the old ones."""
+    marker = CommitLog(specs.log(settings)).read_marker(settled=False)
+    known = {} if marker is None else marker.topic_uuids
+    again = sorted(topic for topic, uuid in facts.uuids.items() if known.get(topic, uuid) != uuid)
+    if again:
+        raise ContractError(
+            f"topic {', '.join(again)} was deleted and made again: the checkpoint's offsets are those of the old one. "
+            "docs/runbook.md says what to do: A source topic was made again"
+        )
 
 
 def _chosen(known: Mapping[str, int], topics: tuple[str, ...]) -> dict[str, int]:

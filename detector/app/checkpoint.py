@@ -14,11 +14,12 @@ import fcntl
 import hashlib
 import json
 import os
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import msgspec
 
@@ -31,6 +32,7 @@ OWNER_FILE: Final = "owner.json"
 ADOPTED_FILE: Final = "adopted.json"
 JUDGES: Final = "judges"
 LOCK_FILE: Final = "lock"
+LOCK_SECONDS: Final = 0.5  # between two tries
 _OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
 
 
@@ -115,15 +117,19 @@ class Checkpoint:
             If another process holds it.
         """
         with (self.directory / LOCK_FILE).open("a") as lock:
+            if not _lock(lock) and not take_over:
+                raise FencedError(
+                    f"another process of this machine runs from checkpoint {self.directory}. Stop it, or fence it "
+                    "with --take-over; a second deployment needs its own app.deployment and state.checkpoint"
+                )
+            ended = threading.Event()
+            waiting = threading.Thread(target=_lock_later, args=(lock, ended), daemon=True)
+            waiting.start()
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not take_over:
-                    raise FencedError(
-                        f"another process of this machine runs from checkpoint {self.directory}. Stop it, or fence it "
-                        "with --take-over; a second deployment needs its own app.deployment and state.checkpoint"
-                    ) from None
-            yield
+                yield
+            finally:
+                ended.set()
+                waiting.join()
 
     def _create(self, path: Path, frozen: Mapping[str, Any]) -> str:
         if self.last_batch() >= 0:
@@ -274,6 +280,21 @@ class Checkpoint:
             f"{path} is missing or damaged ({error}); restore the checkpoint from a backup, or start with an empty "
             "state.checkpoint under another app.deployment"
         )
+
+
+def _lock(lock: TextIO) -> bool:
+    """Lock a file unless another process has; a file that is locked already stays so."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_later(lock: TextIO, ended: threading.Event) -> None:
+    """Lock a file as soon as the process that was taken over from is gone, so that a third one is refused."""
+    while not _lock(lock) and not ended.wait(LOCK_SECONDS):
+        pass
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

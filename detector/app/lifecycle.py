@@ -134,7 +134,7 @@ class Application:
             registry = recorder.metrics.registry
             server = HealthServer(settings.http.host, settings.http.port, registry, readiness.verdict)
             stack.callback(server.close)
-            topics = _prepare_topics(settings)
+            topics = _prepare_topics(settings, checkpoint)
             notice = Notice(settings.kafka.bootstrap_servers, readiness, recorder.metrics)
             watch = BrokerWatch(specs.connection(settings), settings.alerts.commits_topic, notice)
             stack.enter_context(watch.watching())
@@ -185,11 +185,11 @@ def frozen_settings(settings: Settings) -> Mapping[str, Any]:
     }
 
 
-def _prepare_topics(settings: Settings) -> TopicFacts:
-    reading, heartbeats = specs.stream_source(settings), specs.heartbeat_topic(settings)
+def _prepare_topics(settings: Settings, checkpoint: Checkpoint) -> TopicFacts:
+    reading = specs.stream_source(settings, checkpoint.read_offsets())
     preflight = Preflight(reading.connection)
-    if heartbeats is not None:
-        preflight.ensure(heartbeats, 1, settings.kafka.replication_factor, {})
+    if settings.source.heartbeat_after is not None:
+        preflight.ensure(settings.source.heartbeat_topic, 1, settings.kafka.replication_factor, {})
     strict = settings.source.require_log_append_time
     facts = preflight.check_source(reading.topics, reading.topic_pattern, require_log_append_time=strict)
     for warning in facts.warnings:
@@ -235,11 +235,11 @@ def _started_sink(
 
 @contextlib.contextmanager
 def _heartbeat(settings: Settings, recorder: Recorder) -> Iterator[None]:
-    topic, after = specs.heartbeat_topic(settings), settings.source.heartbeat_after
-    if topic is None or after is None:
+    after = settings.source.heartbeat_after
+    if after is None:
         yield
         return
-    writer = HeartbeatWriter(specs.connection(settings), topic)
+    writer = HeartbeatWriter(specs.connection(settings), settings.source.heartbeat_topic)
     ahead = settings.windows.length + settings.windows.lateness
     recorder.keep_alive(Heartbeat(writer.write, after.total_seconds(), ahead.total_seconds()))
     with contextlib.closing(writer):

@@ -25,7 +25,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from detector.app.catch_up import Backlog
 from detector.app.judge import Judge, Model
 from detector.app.stream import Publisher, scored_stream, scoring_spec
-from detector.errors import DetectorError, FencedError, StorageError, TransientError
+from detector.errors import ContractError, DetectorError, FencedError, StorageError, TransientError
 from detector.kafka import source
 from detector.settings import decisive, specs
 
@@ -42,6 +42,9 @@ UNANSWERED: Final = re.compile(
 )
 # What the system says through Java, RocksDB and Python alike.
 DISK_FULL: Final = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+
+DATA_LOSS: Final = "ata may have been"  # lost, or missed: what Spark says where offsets or partitions are gone
+DATA_LOSS_CHARACTERS: Final = 500  # of its explanation, which names them
 
 log = structlog.get_logger()
 
@@ -76,7 +79,7 @@ class Queries:
         self.publisher.judged_by, self.publisher.stopping = judge.digests, False
         self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
         adoption = checkpoint.adoption()
-        reading = specs.stream_source(settings)
+        reading = specs.stream_source(settings, checkpoint.read_offsets())
         if adoption is not None:
             reading = replace(reading, starting_offsets=adoption.starting)
         raw = source.stream(self.spark, reading)
@@ -141,7 +144,15 @@ def failure(query: StreamingQuery, publisher: Publisher) -> Exception:
         )
     if unanswered := UNANSWERED.search(text):
         return TransientError(f"Kafka did not answer Spark ({unanswered[0].strip()}); check the brokers")
-    if publisher.failure is not None:
-        return publisher.failure
+    return publisher.failure or _unexpected(text)
+
+
+def _unexpected(text: str) -> DetectorError:
+    """Return what ended a query that nothing of ours has ended."""
+    if DATA_LOSS in text:
+        return ContractError(
+            f"records that were to be read are not in Kafka any more: {' '.join(text.split())[:DATA_LOSS_CHARACTERS]}. "
+            "docs/runbook.md says what to do: Retention has passed the checkpoint"
+        )
     reason = text.splitlines()[0].rstrip(". ")
     return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

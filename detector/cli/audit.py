@@ -39,6 +39,8 @@ def audit(
     from detector.app.audit import AuditRange
     from detector.app.audit import audit as account
 
+    if since is not None and until is not None and since >= until:
+        raise typer.BadParameter("--from must be before --to")
     settings = load_settings(config, overrides)
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("reading", total=None)

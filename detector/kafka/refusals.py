@@ -21,10 +21,13 @@ def a_living_owner(found: Marker, checkpoint: CheckpointFacts, spec: SinkSpec, n
     if found.owner_uuid == checkpoint.owner_uuid or spec.take_over:
         return
     age = now - found.time
-    if age < ALIVE_INTERVALS * spec.marker_interval_seconds:
+    quiet = ALIVE_INTERVALS * spec.marker_interval_seconds
+    if age < quiet:
         raise FencedError(
             f"{spec.deployment!r} is run from another checkpoint (owner {found.owner_uuid}, last seen "
-            f"{max(0.0, age):.0f} s ago). Stop that instance, give this one its own app.deployment, or pass --take-over"
+            f"{max(0.0, age):.0f} s ago). Stop that instance, or give this one its own app.deployment. If it has "
+            f"ended, wait until that is {quiet:.0f} s ago or pass --take-over, with --adopt beside it if its "
+            "checkpoint is lost"
         )
 
 

@@ -6,6 +6,7 @@ Not here: reading and checking settings (``load``, ``schema``).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -56,19 +57,14 @@ def source(settings: Settings) -> SourceSpec:
     )
 
 
-def stream_source(settings: Settings) -> SourceSpec:
-    """Return what the stream reads: the source, and the heartbeats if there are any."""
-    reading, topic = source(settings), heartbeat_topic(settings)
-    if topic is None:
+def stream_source(settings: Settings, read: Collection[str]) -> SourceSpec:
+    """Return what the stream reads: the source, and the heartbeats if there are any or were among the topics read."""
+    reading, topic = source(settings), settings.source.heartbeat_topic
+    if settings.source.heartbeat_after is None and topic not in read:
         return reading
     if reading.topic_pattern is None:
         return replace(reading, topics=(*reading.topics, topic))
     return replace(reading, topic_pattern=f"(?:{reading.topic_pattern})|{re.escape(topic)}")
-
-
-def heartbeat_topic(settings: Settings) -> str | None:
-    """Return the topic of the heartbeats, None without them."""
-    return None if settings.source.heartbeat_after is None else settings.source.heartbeat_topic
 
 
 def decode(settings: Settings) -> DecodeSpec:
@@ -87,7 +83,7 @@ def decode(settings: Settings) -> DecodeSpec:
         timezone=records.timezone,
         max_bytes=records.max_bytes,
         future_bound_us=records.future_bound // _MICROSECOND,
-        heartbeat_topic=heartbeat_topic(settings),
+        heartbeat_topic=settings.source.heartbeat_topic,
         ranges=tuple(
             ValueRange(
                 limits.sensors,

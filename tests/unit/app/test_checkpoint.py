@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,19 @@ def test_a_checkpoint_that_a_process_holds_is_refused_to_another_unless_it_takes
             pass
     with Checkpoint(tmp_path).locked(take_over=False):
         pass
+
+
+def test_who_took_over_holds_the_checkpoint_once_the_other_process_is_gone(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as old:
+        old.enter_context(Checkpoint(tmp_path).locked(take_over=False))
+        with Checkpoint(tmp_path).locked(take_over=True):
+            old.close()
+            deadline = time.monotonic() + 30
+            refused = False
+            while not refused and time.monotonic() < deadline:
+                try:
+                    with Checkpoint(tmp_path).locked(take_over=False):
+                        pass
+                except FencedError:
+                    refused = True
+            assert refused

@@ -109,10 +109,10 @@ def test_a_transaction_time_out_that_the_brokers_refuse_is_a_wrong_setting(tmp_p
     )
 
 
-def test_a_transaction_log_with_more_copies_than_brokers_is_a_failure_until_it_exists(site: Site) -> None:
+def test_a_transaction_log_with_more_copies_than_brokers_is_worth_a_look_until_it_exists(site: Site) -> None:
     site.brokers = 1
 
-    assert worst(cluster.transactions(site.deployment())).kind is ContractError
+    assert worst(cluster.transactions(site.deployment())).status is Status.WARNING
     site.topics["__transaction_state"] = 50
     assert worst(cluster.transactions(site.deployment())).status is Status.WELL
 

@@ -71,7 +71,7 @@ def test_an_owner_that_seems_alive_is_not_fenced() -> None:
     kafka = kafka_with(marker("other", age=5.0))
 
     with pytest.raises(
-        FencedError, match=r"owner other, last seen 5 s ago\).*own app\.deployment, or pass --take-over"
+        FencedError, match=r"owner other, last seen 5 s ago\).*own app\.deployment.*or pass --take-over"
     ):
         sink_on(kafka).start(OWN_EMPTY)
 
