@@ -22,7 +22,8 @@ from detector.app import session
 from detector.errors import DetectorError
 from detector.kafka import source
 from detector.kafka.preflight import Preflight
-from detector.pipeline.decode import decode, observe_rejects, valid
+from detector.pipeline.decode import decode
+from detector.pipeline.decoded import observe_rejects, valid
 from detector.pipeline.windows import windows
 from detector.settings import Settings, load, specs
 

@@ -17,10 +17,11 @@ from bench.feed import sensor_ids
 from bench.load import IntArray
 from bench.placement import buckets_of
 from detector.pipeline.schema import KEY_SEPARATOR
-from models.artifact import Manifest, shard_to_bytes
+from models.artifact import shard_to_bytes
 from models.base import select_rows
 from models.calibration import TailModel
 from models.ensemble import ModelShard
+from models.manifest import Manifest
 from models.registry import Registry
 
 

@@ -22,11 +22,18 @@ from models.errors import ArtifactCorruptError, ArtifactIncompatibleError
 
 Json: TypeAlias = dict[str, Any]
 Array: TypeAlias = NDArray[Any]
+# Dtypes and shapes of named arrays.
+Layout: TypeAlias = Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]
 
 # The one metadata key. safetensors writes metadata in no fixed order, so a second key would cost canonicity.
 _TAG = "tidemark"
 # Bytes of the little-endian header length that opens a safetensors file (format description, "Format").
 _LENGTH_BYTES = 8
+# Names of the format (format description, "Format") for the dtypes that are stored.
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
+    "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
 
 
 def canonical_json(value: object) -> bytes:
@@ -124,25 +131,61 @@ def unpack(data: bytes, kind: str, version: int, where: str) -> tuple[Json, dict
     return tag["attributes"], arrays
 
 
+def layout_of(data: bytes, where: str) -> Layout:
+    """Return what the header of packed bytes promises, without making an array; errors as `unpack`.
+
+    Parameters
+    ----------
+    data : bytes
+        What `pack` wrote, or claims to be.
+    where : str
+        Name of the file or place, for messages.
+    """
+    header = _read_header(data, where)
+    try:
+        return {
+            name: (np.dtype(_DTYPES[entry["dtype"]]), tuple(int(length) for length in entry["shape"]))
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_file(where, error) from error
+
+
 def _read_tag(data: bytes, where: str) -> Json:
+    header = _read_header(data, where)
+    try:
+        tag = json.loads(header["__metadata__"][_TAG])
+        if not isinstance(tag["attributes"], dict):
+            raise TypeError("the attributes are no mapping")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_file(where, error) from error
+    return dict(tag)
+
+
+def _read_header(data: bytes, where: str) -> Json:
     length = int.from_bytes(data[:_LENGTH_BYTES], "little")
     try:
         if length > len(data) - _LENGTH_BYTES:
             raise ValueError(f"{len(data)} bytes are too few")
-        tag = json.loads(json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])["__metadata__"][_TAG])
-        if not isinstance(tag["attributes"], dict):
-            raise TypeError("the attributes are no mapping")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ArtifactCorruptError(
-            f"{where}: is not a file of Tidemark or is truncated ({type(error).__name__}: {error}); "
-            "restore it from its source"
-        ) from error
-    return dict(tag)
+        return dict(json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _no_file(where, error) from error
 
 
-def check_arrays(
-    arrays: Mapping[str, Array], expected: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]], where: str
-) -> None:
+def _no_file(where: str, error: Exception) -> ArtifactCorruptError:
+    return ArtifactCorruptError(
+        f"{where}: is not a file of Tidemark or is truncated ({type(error).__name__}: {error}); "
+        "restore it from its source"
+    )
+
+
+def check_arrays(arrays: Mapping[str, Array], expected: Layout, where: str) -> None:
+    """Compare arrays with what the reader needs; errors as `check_layout`."""
+    check_layout({name: (array.dtype, array.shape) for name, array in arrays.items()}, expected, where)
+
+
+def check_layout(found: Layout, expected: Layout, where: str) -> None:
     """Compare names, dtypes and shapes with what the reader needs.
 
     Raises
@@ -150,12 +193,12 @@ def check_arrays(
     ArtifactCorruptError
         Naming the first array that differs.
     """
-    if set(arrays) != set(expected):
-        differing = ", ".join(sorted(set(arrays) ^ set(expected)))
+    if set(found) != set(expected):
+        differing = ", ".join(sorted(set(found) ^ set(expected)))
         raise ArtifactCorruptError(f"{where}: lacks or adds {differing}; restore the file from its source")
     for name, (dtype, shape) in expected.items():
-        array = arrays[name]
-        if array.dtype != dtype or array.shape != shape:
+        if found[name] != (dtype, shape):
+            other_dtype, other_shape = found[name]
             raise ArtifactCorruptError(
-                f"{where}: {name} is {array.dtype}{array.shape}, expected {dtype}{shape}; restore the file"
+                f"{where}: {name} is {other_dtype}{other_shape}, expected {dtype}{shape}; restore the file"
             )

@@ -32,5 +32,13 @@ class ArtifactIncompatibleError(ArtifactError):
     """Stored bytes are intact, but of a format, feature spec or size that this program does not serve."""
 
 
+class ArtifactUntrustedError(ArtifactError):
+    """Stored bytes are not signed by a key that is trusted."""
+
+
 class RegistryError(ModelError):
-    """The registry does not hold what was asked for, or cannot be written."""
+    """The registry does not hold what was asked for."""
+
+
+class StoreError(RegistryError):
+    """What the registry lies in cannot be read or written now: rights, network, disk."""

@@ -10,14 +10,15 @@ Not here: scoring (``detector.pipeline.scoring``), the protocol (``detector.kafk
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from detector.app.checkpoint import Checkpoint
+from detector.app.model_registry import open_registry
 from detector.errors import ContractError
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.kafka.sink_port import JudgedBy
 from detector.settings import Settings, config_digest, specs, with_decisive
-from models.artifact import Manifest
+from models.errors import ArtifactError, RegistryError
+from models.manifest import Manifest
 from models.registry import Registry
 
 
@@ -49,12 +50,15 @@ def load_judge(settings: Settings) -> Judge:
     ------
     ContractError
         If the model was trained for other windows or another number of buckets.
-    RegistryError, ArtifactCorruptError, ArtifactIncompatibleError
-        If there is none, or it cannot be used.
+    RegistryError, ArtifactError
+        If there is none, or it cannot be used; says what was used before.
     """
-    registry = Registry(Path(settings.model.registry))
+    registry = open_registry(settings)
     version = registry.resolve(settings.model.version)
-    manifest = registry.verify(version)  # all of it: a damaged shard would else end the query on its first window
+    try:
+        manifest = registry.verify(version)  # all: a damaged shard would else end the query on its first window
+    except ArtifactError as error:
+        raise type(error)(f"{error}. {_way_back(registry, settings.model.version)}") from error
     shape = specs.windows(settings)
     wanted = {
         "windows.length (s)": (manifest.window_seconds, shape.length_seconds),
@@ -97,7 +101,7 @@ def judge_of_unfinished(marker: Marker | None, checkpoint: Checkpoint, judge: Ju
     settings = judge.settings
     if wanted.config != judge.digests.config:
         settings = _settings(wanted.config, marker, checkpoint, judge)
-    version = Registry(Path(settings.model.registry)).find(wanted.model)
+    version = open_registry(settings).find(wanted.model)
     if version is None:
         raise ContractError(
             f"batch {marker.batch_id} was published under the model with digest {wanted.model[:12]}, is to be finished "
@@ -105,6 +109,15 @@ def judge_of_unfinished(marker: Marker | None, checkpoint: Checkpoint, judge: Ju
             "another"
         )
     return load_judge(settings.model_copy(update={"model": settings.model.model_copy(update={"version": version})}))
+
+
+def _way_back(registry: Registry, alias: str) -> str:
+    """Say how to use another model than the one that is refused."""
+    try:
+        before = registry.before(alias)
+    except (RegistryError, ArtifactError):
+        return "What else there is: tidemark models list"
+    return f"Or go back to {before}: tidemark models rollback"
 
 
 def _settings(digest: str, marker: Marker, checkpoint: Checkpoint, judge: Judge) -> Settings:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
@@ -19,7 +18,10 @@ from pyspark.storagelevel import StorageLevel
 
 from detector.app.checkpoint import Checkpoint
 from detector.app.judge import Judge
+from detector.app.model_registry import located
+from detector.app.session import lost_offsets
 from detector.app.shards import ModelLoader
+from detector.errors import DetectorError
 from detector.failpoints import reach
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.commit_log import OutgoingMessage
@@ -27,7 +29,8 @@ from detector.kafka.sink_port import JudgedBy, Published
 from detector.pipeline import columns as c
 from detector.pipeline.adoption import Adopted, Adoption
 from detector.pipeline.alerts import AlertContext
-from detector.pipeline.decode import DecodeSpec, decode, observe_rejects, valid, without_heartbeats
+from detector.pipeline.decode import DecodeSpec, decode
+from detector.pipeline.decoded import observe_rejects, valid, without_heartbeats
 from detector.pipeline.encode import BucketSummary, alert_headers, read_summary
 from detector.pipeline.event_time import with_watermark
 from detector.pipeline.schema import topic_id
@@ -56,7 +59,7 @@ def scoring_spec(judge: Judge, topics: list[str], adoption: Adoption | None = No
         topics={topic_id(topic): topic for topic in topics},
         max_openings=settings.alerts.max_openings_per_bucket,
     )
-    loader = ModelLoader(str(Path(settings.model.registry).absolute()), model.version)
+    loader = ModelLoader(located(settings), model.version, model.manifest.digest)
     return ScoringSpec(
         buckets=settings.state.buckets,
         profile=model.manifest.profile,
@@ -74,6 +77,8 @@ class BatchResult:
 
     Parameters
     ----------
+    batch_id : int
+        Which.
     published : Published
         Outcome of the transaction.
     alerts : dict of (event, severity) to int
@@ -82,12 +87,16 @@ class BatchResult:
         By bucket.
     newest : tuple of float
         Kafka timestamps, epoch seconds, of the newest record behind each alert.
+    lost : int
+        Offsets that retention had deleted before they were read.
     """
 
+    batch_id: int
     published: Published
     alerts: dict[tuple[str, str], int]
     summaries: dict[int, BucketSummary]
     newest: tuple[float, ...]
+    lost: int
 
 
 class StoppedError(Exception):
@@ -140,6 +149,8 @@ class Publisher:
                     reach("published batch returned")
             except Exception as error:
                 self.failure = error
+                if isinstance(error, DetectorError):  # which the application says itself, Spark with its whole trace
+                    rows.sparkSession.sparkContext.setLogLevel("OFF")  # until the next query starts
                 raise
 
     def _publish(self, rows: DataFrame, batch_id: int) -> Published:
@@ -162,7 +173,8 @@ class Publisher:
 
             batch = self.checkpoint.batch(batch_id)
             published = self.sink.publish(batch, self.judged_by, messages if counts else list, sum(counts.values()))
-            self.on_result(BatchResult(published, counts, summaries, tuple(newest)))
+            lost = lost_offsets(rows.sparkSession)
+            self.on_result(BatchResult(batch_id, published, counts, summaries, tuple(newest), lost))
         finally:
             rows.unpersist()
         return published

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,18 +16,21 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as f
 from pyspark.storagelevel import StorageLevel
 
+from detector.app.model_registry import signing_key
 from detector.kafka import source
 from detector.kafka.preflight import Preflight
 from detector.kafka.source import Offsets
 from detector.pipeline import columns as c
-from detector.pipeline.decode import REJECT_REASONS, decode, observe_rejects, valid
+from detector.pipeline.decode import REJECT_REASONS, decode
+from detector.pipeline.decoded import observe_rejects, valid
 from detector.pipeline.schema import KEY_SEPARATOR
 from detector.pipeline.scoring import to_batch, with_bucket
 from detector.pipeline.windows import deduplicate, in_record_order, windows
 from detector.settings import Settings, config_digest, specs
-from models.artifact import Manifest, population_to_bytes, shard_to_bytes
+from models.artifact import population_to_bytes, shard_to_bytes
 from models.errors import InsufficientDataError
 from models.features import WINDOW_FEATURES, History
+from models.manifest import Manifest
 from models.population import PopulationSample, fit_population
 from models.profile import ScoringProfile
 from models.registry import Registry
@@ -157,6 +159,7 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
             f"topic {', '.join(sorted(wanted.start))} holds no records in the range; send history first, {need}, "
             "or widen --from and --to"
         )
+    key = signing_key(settings)
     config = training_config(settings)
     observation = Observation("training")
     history = training_windows(spark, settings, wanted, observation)
@@ -168,12 +171,12 @@ def train(spark: SparkSession, settings: Settings, wanted: TrainingRange, say: S
         _require_trained(reports)
         rejects = {reason: int(observation.get[reason]) for reason in REJECT_REASONS}
         draft = _draft(settings, config, wanted, reports, rejects)
-        registry = Registry(Path(settings.model.registry))
+        registry = Registry(settings.model.registry)  # who publishes needs to trust nobody
         say("publishing the model")
         samples = (PopulationSample.from_bytes(bytes(row[2])) for row in rows)
         population = fit_population(samples, config.seed) if config.profile.population else None
         stored = population_to_bytes(population) if population else None
-        version = registry.publish(draft, _shards(fitted), stored)
+        version = registry.publish(draft, _shards(fitted), stored, key)
         return TrainingResult(
             version=version,
             digest=registry.manifest(version).digest,

@@ -7,7 +7,16 @@ Not here: the jobs themselves. Spark is imported by the commands that need it, s
 
 from __future__ import annotations
 
-from detector.cli import audit, demo, doctor, evaluate, service, simulate, training  # noqa: F401 - enrols the commands
+from detector.cli import (  # noqa: F401 - enrols the commands
+    audit,
+    demo,
+    doctor,
+    evaluate,
+    models,
+    service,
+    simulate,
+    training,
+)
 from detector.cli.console import EXIT_CODES, app
 from detector.cli.main import MODEL_EXIT_CODE, main
 

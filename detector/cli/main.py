@@ -9,8 +9,8 @@ import sys
 from typing import Final
 
 from detector.cli.console import app, err
-from detector.errors import DetectorError
-from models.errors import ModelError
+from detector.errors import DetectorError, StorageError
+from models.errors import ModelError, StoreError
 
 MODEL_EXIT_CODE: Final = 66  # EX_NOINPUT: no usable model, or too little history to train one
 
@@ -28,6 +28,8 @@ def main() -> None:
 
 def exit_code_of(kind: type[Exception]) -> int:
     """Return what the process ends with after an error of a class of ours."""
+    if issubclass(kind, StoreError):
+        return StorageError.exit_code
     return MODEL_EXIT_CODE if issubclass(kind, ModelError) else getattr(kind, "exit_code", DetectorError.exit_code)
 
 

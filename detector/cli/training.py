@@ -39,10 +39,12 @@ def train(
     """Train a model from the history in the source topics and publish it in the registry."""
     from detector.app import session
     from detector.app import train as job
-    from models.registry import Registry
+    from detector.app.model_registry import open_registry, require_signed
 
     settings = load_settings(config, overrides)
-    registry = Registry(settings.model.registry)
+    registry = open_registry(settings)
+    if promote:
+        require_signed(settings)
     if again is not None and (event_from or event_to):
         raise ConfigError("--again names its own range; leave out --from and --to")
     if again is not None:
@@ -80,6 +82,7 @@ def _print_training(result: TrainingResult, settings: Settings, *, promoted: boo
         ("registry", str(settings.model.registry)),
         ("alias", "champion" if promoted else "none (--no-promote)"),
         ("digest", result.digest),
+        ("signed with", str(settings.model.signing_key or "nothing")),
         ("records", f"{result.records:,} read, {result.rejected:,} rejected"),
         ("windows", f"{result.windows:,}"),
         ("sensors", f"{result.sensors:,} with a model, {len(result.missing):,} without"),

@@ -19,9 +19,11 @@ from detector.settings.connection import KafkaSettings, SourceSettings
 from detector.settings.records import RecordSettings, WindowSettings
 from detector.settings.section import Section, without_nulls
 from detector.settings.values import (
+    ExistingFile,
     Identifier,
     LocalPath,
     MarkerDuration,
+    Place,
     Text,
     TopicName,
     TransactionDuration,
@@ -86,10 +88,19 @@ class AppSettings(Section):
 class ModelSettings(Section):
     """Which model scores, how it is trained, and when an incident ends."""
 
-    registry: LocalPath = Field(
-        default=Path("models-registry"), description="Directory of the trained models and their aliases."
+    registry: Place = Field(
+        default="models-registry",
+        description="Directory, or address of an object store, of the trained models and their aliases.",
     )
     version: Text = Field(default="champion", description="Alias or version of the model to run.")
+    signing_key: LocalPath | None = Field(
+        default=None,
+        description="File of the private Ed25519 key (PEM) that signs what `tidemark train` publishes.",
+    )
+    trusted_keys: tuple[ExistingFile, ...] = Field(
+        default=(),
+        description="Files of public Ed25519 keys (PEM); with any, only models that one of them has signed are used.",
+    )
     false_alarm_rate: float = Field(
         default=0.001, gt=0, le=0.1, description="Share of normal windows that may score above the threshold."
     )

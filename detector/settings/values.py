@@ -201,6 +201,20 @@ def _local(path: Path) -> Path:
     return path.expanduser()
 
 
+def _place(text: str) -> str:
+    """Check a directory, or the address of an object store."""
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return str(_local(Path(text)))
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) or not rest.strip("/"):
+        raise ValueError(f"{scheme}:// names no place; write a directory, or an address such as s3://bucket/models")
+    if ":" in rest.partition("@")[0] and "@" in rest:
+        raise ValueError(
+            f"an address of {scheme} must not hold credentials; give them to its driver, by the environment for example"
+        )
+    return text.rstrip("/")
+
+
 def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r} below {Path.cwd()}; write its path from there or in full")
@@ -236,6 +250,7 @@ RecordSize = Annotated[int, *_size, _size_range("64B", "64MiB")]
 Text = Annotated[str, Field(min_length=1)]
 TopicName = Annotated[str, AfterValidator(topic_name)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
+Place = Annotated[str, Field(min_length=1), AfterValidator(_place)]
 LocalPath = Annotated[Path, AfterValidator(_local)]
 ExistingFile = Annotated[Path, AfterValidator(_local), AfterValidator(_existing_file)]
 RegularExpression = Annotated[str, Field(min_length=1), AfterValidator(_regular_expression)]

@@ -11,9 +11,10 @@ from bench.feed import sensor_ids
 from bench.placement import buckets_of
 from bench.tiling import Tiling, tile
 from detector.pipeline.schema import KEY_SEPARATOR
-from models.artifact import Manifest, shard_to_bytes
+from models.artifact import shard_to_bytes
 from models.ensemble import score_windows
 from models.features import History, KeyArray, WindowBatch
+from models.manifest import Manifest
 from models.profile import HISTORY_LAGS, ScoringProfile
 from models.registry import Registry
 from models.state import BucketState

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.artifact import FORMAT_VERSION, Manifest, ShardEntry, describe_shard, shard_from_bytes, shard_to_bytes
+from models.artifact import FORMAT_VERSION, ShardEntry, describe_shard, shard_from_bytes, shard_to_bytes
 from models.encoding import canonical_json, pack, sha256, unpack
 from models.errors import ArtifactCorruptError, ArtifactIncompatibleError
+from models.manifest import Manifest
 from models.profile import ScoringProfile
 from models.training import TrainingConfig, train_bucket
 from tests.unit.models.synthetic import history_of, machine_means

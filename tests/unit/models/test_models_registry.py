@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.errors import ArtifactCorruptError, RegistryError
+from models.aliases import REMEMBERED
+from models.errors import ArtifactCorruptError, ArtifactUntrustedError, RegistryError, StoreError
 from models.profile import ScoringProfile
 from models.registry import Registry
+from models.signing import SigningKey, TrustedKeys
 from tests.unit.models.test_models_artifact import DATA, MANIFEST, SENSORS
 
 DRAFT = MANIFEST.with_shards({})
@@ -64,6 +67,126 @@ def test_an_alias_resolves_to_its_version_and_rolls_back(registry: Registry) -> 
     assert registry.resolve("champion") == old
     assert registry.resolve(new) == new
     assert registry.aliases() == {"champion": old}
+
+
+def test_an_alias_goes_back_step_by_step_to_the_versions_it_named_before(registry: Registry) -> None:
+    one, two, three = (registry.publish(DRAFT, [(bucket, DATA)]) for bucket in (1, 2, 3))
+    for version in (one, two, two, three):  # the same again is no step
+        registry.set_alias("champion", version)
+
+    for wanted in (two, one):
+        assert registry.before("champion") == wanted
+        registry.roll_back("champion", wanted)
+        assert registry.resolve("champion") == wanted
+    with pytest.raises(RegistryError, match="has pointed at no version before"):
+        registry.before("champion")
+    with pytest.raises(RegistryError, match="has pointed at no version before"):
+        registry.before("challenger")
+
+
+def test_a_version_that_was_gone_back_from_is_no_step_of_the_next_way_back(registry: Registry) -> None:
+    good, bad, better = (registry.publish(DRAFT, [(bucket, DATA)]) for bucket in (1, 2, 3))
+    registry.set_alias("champion", good)
+    registry.set_alias("champion", bad)
+    registry.roll_back("champion", good)
+    registry.set_alias("champion", better)
+
+    assert registry.before("champion") == good
+
+
+def test_an_alias_that_was_moved_meanwhile_is_not_rolled_back(registry: Registry) -> None:
+    one, two, three = (registry.publish(DRAFT, [(bucket, DATA)]) for bucket in (1, 2, 3))
+    registry.set_alias("champion", one)
+    registry.set_alias("champion", two)
+    seen = registry.before("champion")
+    registry.set_alias("champion", three)
+
+    with pytest.raises(RegistryError, match="was moved meanwhile"):
+        registry.roll_back("champion", seen)
+    assert registry.aliases() == {"champion": three}
+
+
+def test_each_alias_has_a_past_of_its_own(registry: Registry) -> None:
+    one, two = (registry.publish(DRAFT, [(bucket, DATA)]) for bucket in (1, 2))
+    registry.set_alias("champion", one)
+    registry.set_alias("challenger", two)
+    registry.set_alias("champion", two)
+
+    registry.roll_back("champion", one)
+
+    assert registry.aliases() == {"champion": one, "challenger": two}
+
+
+def test_a_long_past_is_forgotten_from_its_beginning(registry: Registry, tmp_path: Path) -> None:
+    one, two = (registry.publish(DRAFT, [(bucket, DATA)]) for bucket in (1, 2))
+    for version in [one, two] * REMEMBERED:
+        registry.set_alias("champion", version)
+
+    kept = json.loads((tmp_path / "registry" / "aliases.json").read_bytes())["champion"]
+    assert len(kept) == REMEMBERED + 1
+    assert kept[-1] == two
+
+
+def test_a_registry_with_trusted_keys_gives_only_what_they_have_signed(registry: Registry, tmp_path: Path) -> None:
+    key = SigningKey.new()
+    strict = Registry(tmp_path / "registry", TrustedKeys({"key.pem": key.public_pem()}))
+    unsigned = registry.publish(DRAFT, [(3, DATA)])
+    signed = registry.publish(DRAFT, [(4, DATA)], key=key)
+
+    assert strict.verify(signed).shards.keys() == {4}
+    assert strict.signer(signed) == registry.signer(signed) == key.id
+    assert registry.signer(unsigned) is None
+    for read in (strict.manifest, strict.verify, strict.signer, lambda version: strict.load_shard(version, 3)):
+        with pytest.raises(ArtifactUntrustedError, match=rf"{unsigned}/manifest\.json: it is not signed"):
+            read(unsigned)
+
+
+def test_a_signed_version_that_is_changed_is_refused_though_its_digests_fit(registry: Registry, tmp_path: Path) -> None:
+    key = SigningKey.new()
+    version = registry.publish(DRAFT, [(3, DATA)], key=key)
+    path = tmp_path / "registry" / "versions" / version / "manifest.json"
+    path.write_bytes(replace(registry.manifest(version), created_at="2099-01-01").to_bytes())
+
+    assert registry.verify(version).created_at == "2099-01-01"
+    with pytest.raises(ArtifactUntrustedError, match="not for these bytes"):
+        Registry(tmp_path / "registry", TrustedKeys({"key.pem": key.public_pem()})).manifest(version)
+
+
+def test_a_version_that_was_there_unsigned_is_signed_by_who_publishes_it_again(registry: Registry) -> None:
+    version = registry.publish(DRAFT, [(3, DATA)])
+    key = SigningKey.new()
+
+    assert registry.publish(replace(DRAFT, created_at="later"), [(3, DATA)], key=key) == version
+    assert registry.signer(version) == key.id
+    assert registry.manifest(version) == MANIFEST
+
+
+def test_a_damaged_version_is_not_signed(registry: Registry, tmp_path: Path) -> None:
+    version = registry.publish(DRAFT, [(3, DATA)])
+    shard_file(tmp_path / "registry", version).write_bytes(DATA[:-1])
+
+    with pytest.raises(ArtifactCorruptError, match="bytes where the manifest names"):
+        registry.sign(version, SigningKey.new())
+    assert registry.signer(version) is None
+
+
+def test_what_is_loaded_is_the_model_that_was_checked_before(registry: Registry) -> None:
+    version = registry.publish(DRAFT, [(3, DATA)])
+
+    assert registry.load_shard(version, 3, MANIFEST.digest) is not None
+    assert registry.load_population(version, MANIFEST.digest) is None
+    for load in (lambda: registry.load_shard(version, 3, "0" * 64), lambda: registry.load_population(version, "0")):
+        with pytest.raises(ArtifactCorruptError, match="is another one than at the start"):
+            load()
+
+
+def test_a_registry_that_cannot_be_reached_says_where_and_what_to_look_at(tmp_path: Path) -> None:
+    (tmp_path / "registry").write_text("a file")
+
+    with pytest.raises(StoreError, match=f"{tmp_path / 'registry'}.*: .*; check the disk of model.registry"):
+        Registry(tmp_path / "registry").publish(DRAFT, [(3, DATA)])
+    with pytest.raises(StoreError, match="check the disk"):
+        Registry(tmp_path / "registry").aliases()
 
 
 @pytest.mark.parametrize("ref", ["champion", "0001-deadbeef", "../versions", ""])
@@ -159,7 +282,7 @@ def test_a_manifest_of_another_version_is_noticed(registry: Registry, tmp_path: 
         registry.manifest(one)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"champion": []}', b'{"champion": "0001-1a2b3c4d"}'])
 def test_damaged_aliases_are_noticed(registry: Registry, tmp_path: Path, content: bytes) -> None:
     registry.publish(DRAFT, [(3, DATA)])
     (tmp_path / "registry" / "aliases.json").write_bytes(content)
