@@ -15,11 +15,13 @@ from typing import Final
 import structlog
 
 from detector.app import data_loss
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.range_reader import OffsetRange, RangeReader
+from detector.kafka.sink_port import CheckpointFacts
 from detector.kafka.source import Offsets
 from detector.pipeline.adoption import Adoption, open_incidents, reread_from
+from detector.pipeline.instants import iso
 from detector.settings import Settings, specs
 
 READ_SECONDS: Final = 60.0  # how long Kafka may keep a read of the alerts waiting
@@ -48,16 +50,33 @@ def look_up(settings: Settings, topics: TopicFacts, marker: Marker) -> Adoption 
     """
     until = marker.emitted_watermark
     if until is None:
-        log.info("nothing to adopt: no window was judged yet")
+        log.info("nothing is adopted", why="the lost checkpoint had not judged a window yet")
         return None
     preflight = Preflight(specs.connection(settings))
     data_loss.settle(settings, _read_of(marker, topics), preflight.offsets(topics.partitions))
     shape, bound = specs.windows(settings), settings.records.future_bound.total_seconds()
     since = reread_from(until, shape.length_seconds, shape.slide_seconds, bound)
     incidents = open_incidents(_alerts(settings, preflight), specs.identity(settings))
-    log.info("adopting", published_until=until, open_incidents=len(incidents), read_again_since=since)
+    log.info("adopting", published_until=iso(until), open_incidents=len(incidents), read_again_since=iso(since))
     starting = {topic: dict(parts) for topic, parts in preflight.offsets(topics.partitions, at=since).items()}
     return Adoption(until=until, starting=starting, incidents=incidents)
+
+
+def why_nothing(checkpoint: CheckpointFacts, before: Marker | None) -> str:
+    """Say why a start that was to adopt had nothing to.
+
+    Parameters
+    ----------
+    checkpoint : CheckpointFacts
+        The checkpoint that the start runs from, as it was before.
+    before : Marker or None
+        Of the last batch that was published from it, as `AlertSink.start` returned it.
+    """
+    if checkpoint.query_id is not None:
+        return f"the checkpoint {checkpoint.place} is not empty: it carries on by itself"
+    if before is None or before.emitted_watermark is None:
+        return "no marker tells of a published batch: there is nothing to carry on"
+    return f"an earlier start with the checkpoint {checkpoint.place} has adopted, and this one carries that on"
 
 
 def _read_of(marker: Marker, topics: TopicFacts) -> Offsets:
@@ -72,8 +91,7 @@ def _read_of(marker: Marker, topics: TopicFacts) -> Offsets:
 def _alerts(settings: Settings, preflight: Preflight) -> Iterator[bytes]:
     """Yield all that the alerts topic holds, one partition after another."""
     topic = settings.alerts.topic
-    partitions = {topic: preflight.topics()[topic]}
-    first, end = preflight.offsets(partitions)[topic], preflight.offsets(partitions, end=True)[topic]
+    first, end = (bound[topic] for bound in preflight.bounds({topic: preflight.topics()[topic]}))
     with contextlib.closing(RangeReader(specs.connection(settings), "tidemark-adopt", READ_SECONDS)) as reader:
         for partition, begin in first.items():
             for messages in reader.read(OffsetRange(topic, partition, begin, end[partition])):

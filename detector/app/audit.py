@@ -197,8 +197,8 @@ def _ranges(
 ) -> tuple[OffsetRange, ...]:
     """Return the offsets of what is wanted, by partition."""
     since = None if wanted.since is None else wanted.since.timestamp()
-    begin = preflight.offsets(partitions, at=since)
-    high = preflight.offsets(partitions, end=True)
+    low, high = preflight.bounds(partitions)
+    begin = low if since is None else preflight.offsets(partitions, at=since)
     until = high if wanted.until is None else preflight.offsets(partitions, at=wanted.until.timestamp())
     found = []
     for topic, parts in sorted(high.items()):
@@ -216,8 +216,7 @@ def _whole(preflight: Preflight, topic: str) -> tuple[OffsetRange, ...]:
     known = preflight.topics()
     if topic not in known:
         raise ContractError(f"topic {topic} does not exist; dead_letter.topic must be that of the application")
-    partitions = {topic: known[topic]}
-    begin, end = preflight.offsets(partitions)[topic], preflight.offsets(partitions, end=True)[topic]
+    begin, end = (bound[topic] for bound in preflight.bounds({topic: known[topic]}))
     return tuple(OffsetRange(topic, partition, begin[partition], end[partition]) for partition in sorted(end))
 
 

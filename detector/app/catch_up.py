@@ -19,7 +19,7 @@ from detector.kafka.preflight import Preflight
 from detector.kafka.raw import raw_batch
 from detector.kafka.sampling import Sampler
 from detector.pipeline import columns as c
-from detector.pipeline.backlog import INTERVALS, Place, Span, event_time_skew, places
+from detector.pipeline.backlog import INTERVALS, Place, Span, event_time_skew, places, unread
 from detector.pipeline.decode import RecordDecoder
 from detector.settings import Settings, specs
 
@@ -42,8 +42,8 @@ class Backlog:
     skew_seconds: float
 
 
-def find_backlog(settings: Settings, checkpoint: Checkpoint, partitions: Mapping[str, int]) -> Backlog | None:
-    """Measure the backlog; None if one micro-batch can read it.
+def find_backlog(settings: Settings, checkpoint: Checkpoint) -> Backlog | None:
+    """Measure the backlog that the topics of the source hold now; None if one micro-batch can read it.
 
     Parameters
     ----------
@@ -51,16 +51,15 @@ def find_backlog(settings: Settings, checkpoint: Checkpoint, partitions: Mapping
         Source and records.
     checkpoint : Checkpoint
         Says how far the query has read.
-    partitions : mapping of str to int
-        Topics of the source and their numbers of partitions.
 
     Raises
     ------
+    ContractError
+        If a topic is missing.
     TransientError
         If Kafka does not answer.
     """
-    preflight = Preflight(specs.connection(settings))
-    ranges = _unread(settings, checkpoint, preflight, partitions)
+    ranges = _unread(settings, checkpoint)
     records = sum(end - begin for begin, end in ranges.values())
     if records <= settings.source.max_records_per_batch:
         return None
@@ -68,20 +67,13 @@ def find_backlog(settings: Settings, checkpoint: Checkpoint, partitions: Mapping
         return Backlog(records, event_time_skew(_samples(settings, sampler, ranges)))
 
 
-def _unread(
-    settings: Settings, checkpoint: Checkpoint, preflight: Preflight, partitions: Mapping[str, int]
-) -> dict[Place, tuple[int, int]]:
-    done = checkpoint.read_offsets()
-    if not done and settings.source.starting_offsets == "latest":
+def _unread(settings: Settings, checkpoint: Checkpoint) -> dict[Place, tuple[int, int]]:
+    read = checkpoint.read_offsets()
+    if not read and settings.source.starting_offsets == "latest":
         return {}
-    first, end = preflight.offsets(partitions), preflight.offsets(partitions, end=True)
-    found = {}
-    for topic, parts in end.items():
-        for partition, stop in parts.items():
-            begin = done.get(topic, {}).get(partition, first[topic][partition])
-            if begin < stop:
-                found[topic, partition] = (begin, stop)
-    return found
+    source = specs.stream_source(settings, read)
+    preflight = Preflight(source.connection)
+    return unread(read, *preflight.bounds(preflight.source_topics(source.topics, source.topic_pattern)))
 
 
 def _samples(

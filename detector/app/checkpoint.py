@@ -4,26 +4,24 @@ The directory of ``state.checkpoint`` holds Spark's own checkpoint in ``spark`` 
 the identity of the checkpoint, and the settings that it froze. ``judges`` has the settings that have judged from it,
 ``adopted.json`` what a checkpoint that follows another one must know.
 
-Not here: what follows from it (``detector.kafka.alert_sink``). Spark alone writes below ``spark``.
+Not here: what follows from it (``detector.kafka.alert_sink``), who may run from it (``checkpoint_lock``). Spark alone
+writes below ``spark``.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import msgspec
 
-from detector.errors import ContractError, FencedError, StorageError
+from detector.errors import ContractError, StorageError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 from detector.kafka.source import Offsets, from_json
 from detector.pipeline.adoption import Adoption
@@ -31,8 +29,6 @@ from detector.pipeline.adoption import Adoption
 OWNER_FILE: Final = "owner.json"
 ADOPTED_FILE: Final = "adopted.json"
 JUDGES: Final = "judges"
-LOCK_FILE: Final = "lock"
-LOCK_SECONDS: Final = 0.5  # between two tries
 _OFFSET_LINES: Final = 3  # version, batch metadata, offsets of the one source
 
 
@@ -101,35 +97,6 @@ class Checkpoint:
                 "or start with an empty state.checkpoint under another app.deployment"
             )
         return owner
-
-    @contextlib.contextmanager
-    def locked(self, *, take_over: bool) -> Iterator[None]:
-        """Hold the checkpoint against other processes of this machine.
-
-        Parameters
-        ----------
-        take_over : bool
-            Go on where another process holds it: the sink then fences that one.
-
-        Raises
-        ------
-        FencedError
-            If another process holds it.
-        """
-        with (self.directory / LOCK_FILE).open("a") as lock:
-            if not _lock(lock) and not take_over:
-                raise FencedError(
-                    f"another process of this machine runs from checkpoint {self.directory}. Stop it, or fence it "
-                    "with --take-over; a second deployment needs its own app.deployment and state.checkpoint"
-                )
-            ended = threading.Event()
-            waiting = threading.Thread(target=_lock_later, args=(lock, ended), daemon=True)
-            waiting.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                waiting.join()
 
     def _create(self, path: Path, frozen: Mapping[str, Any]) -> str:
         if self.last_batch() >= 0:
@@ -280,21 +247,6 @@ class Checkpoint:
             f"{path} is missing or damaged ({error}); restore the checkpoint from a backup, or start with an empty "
             "state.checkpoint under another app.deployment"
         )
-
-
-def _lock(lock: TextIO) -> bool:
-    """Lock a file unless another process has; a file that is locked already stays so."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _lock_later(lock: TextIO, ended: threading.Event) -> None:
-    """Lock a file as soon as the process that was taken over from is gone, so that a third one is refused."""
-    while not _lock(lock) and not ended.wait(LOCK_SECONDS):
-        pass
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

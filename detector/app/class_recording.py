@@ -23,7 +23,8 @@ from detector.kafka.java import Java
 from detector.pipeline import columns as c
 from detector.pipeline import schema
 from detector.pipeline.alerts import AlertContext
-from detector.pipeline.decode import DecodeSpec, decode, valid
+from detector.pipeline.decode import DecodeSpec, decode
+from detector.pipeline.decoded import valid
 from detector.pipeline.identity import AssetRule
 from detector.pipeline.scoring import ScoringSpec
 from detector.pipeline.windows import WindowSpec, windows

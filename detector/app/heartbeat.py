@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import structlog
 
+from detector.pipeline.instants import iso
+
 log = structlog.get_logger()
 
 
@@ -57,4 +59,4 @@ class Heartbeat:
         if self._newest > self._written_for and self._clock() - self._read_at >= self._after_seconds:
             self._written_for = self._newest
             self._write(round((self._newest + self._ahead_seconds) * 1_000_000))
-            log.info("nothing comes: a heartbeat closes the open windows", newest_event_time=self._newest)
+            log.info("nothing comes: a heartbeat closes the open windows", newest_event_time=iso(self._newest))

@@ -18,9 +18,10 @@ from typing import Any, Final
 import structlog
 
 from detector.app import data_loss, session
-from detector.app.adopt import look_up
+from detector.app.adopt import look_up, why_nothing
 from detector.app.catch_up import find_backlog
 from detector.app.checkpoint import Checkpoint
+from detector.app.checkpoint_lock import locked
 from detector.app.heartbeat import Heartbeat
 from detector.app.judge import Model, load_judge
 from detector.app.outages import Notice, Patience
@@ -32,9 +33,10 @@ from detector.app.serving import Serving
 from detector.app.stream import Publisher
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.broker_watch import BrokerWatch
-from detector.kafka.commit_log import CommitLog, Marker
+from detector.kafka.commit_log import CommitLog
 from detector.kafka.dead_letter import Ledger
 from detector.kafka.heartbeats import HeartbeatWriter
+from detector.kafka.marker import Marker
 from detector.kafka.preflight import Preflight, TopicFacts
 from detector.kafka.sink_port import SinkSpec
 from detector.observability.health import HealthServer, Readiness
@@ -120,9 +122,10 @@ class Application:
         with contextlib.suppress(_StoppedAtStartError), session.named_jvm_end():
             try:
                 self._run()
-            except Exception:  # a library in C that the signal interrupts reports it as an error of its own
+            except Exception as error:  # a library in C that the signal interrupts reports it as an error of its own
                 if self._running or not self._stopping.is_set():
                     raise
+                log.info("stopped while it started", met=f"{type(error).__name__}: {error}".splitlines()[0])
 
     def _run(self) -> None:
         settings = self.settings
@@ -139,7 +142,7 @@ class Application:
             watch = BrokerWatch(specs.connection(settings), settings.alerts.commits_topic, notice)
             stack.enter_context(watch.watching())
             owner = checkpoint.claim(frozen_settings(settings))
-            stack.enter_context(checkpoint.locked(take_over=self.take_over))
+            stack.enter_context(locked(checkpoint.directory, take_over=self.take_over))
             recorder.on_lost(_lost(settings, checkpoint, topics))
             spark = session.build(settings)
             sink, before = stack.enter_context(_started_sink(self, topics, checkpoint, owner))
@@ -165,7 +168,7 @@ class Application:
 
             patience = Patience(watch.answered_since, checkpoint.last_committed, self._stopping)
             on_restart = recorder.metrics.record_query_restart
-            backlog = partial(find_backlog, settings, checkpoint, topics.partitions)
+            backlog = partial(find_backlog, settings, checkpoint)
             serving = Serving(
                 judge, queries, backlog, sink, patience, url, self._stopping, on_stop, on_running, on_restart
             )
@@ -217,17 +220,23 @@ def _started_sink(
         topic_uuids=topics.uuids,
     )
 
+    adopted = False
+
     def adopt(marker: Marker) -> None:
+        nonlocal adopted
+        adopted = True
         adoption = look_up(settings, topics, marker)
         if adoption is not None:
             checkpoint.keep_adoption(adoption)
 
     sink = AlertSink(CommitLog(log_spec), sink_spec)
     try:
-        before = sink.start(checkpoint.facts(owner), adopt if application.adopt else None)
-        log.info(
-            "owner", id=log_spec.transactional_id, start=sink.marker.generation, published=before and before.batch_id
-        )
+        facts = checkpoint.facts(owner)
+        before = sink.start(facts, adopt if application.adopt else None)
+        published = {"published_batch": before.batch_id} if before is not None and before.batch_id >= 0 else {}
+        log.info("owner", id=log_spec.transactional_id, start=sink.marker.generation, **published)
+        if application.adopt and not adopted:
+            log.info("nothing is adopted", why=why_nothing(facts, before))
         yield sink, before
     finally:
         sink.close()

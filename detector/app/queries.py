@@ -27,6 +27,7 @@ from detector.app.judge import Judge, Model
 from detector.app.stream import Publisher, scored_stream, scoring_spec
 from detector.errors import ContractError, DetectorError, FencedError, StorageError, TransientError
 from detector.kafka import source
+from detector.kafka.preflight import Preflight
 from detector.settings import decisive, specs
 
 DRAIN_SECONDS: Final = 20.0  # from SIGTERM until a running batch is interrupted; containers get 30 s
@@ -80,8 +81,9 @@ class Queries:
         self.spark.sparkContext.setLogLevel(SPARK_LOG_LEVEL)
         adoption = checkpoint.adoption()
         reading = specs.stream_source(settings, checkpoint.read_offsets())
-        if adoption is not None:
-            reading = replace(reading, starting_offsets=adoption.starting)
+        if adoption is not None and checkpoint.last_batch() < 0:
+            known = Preflight(reading.connection).source_topics(reading.topics, reading.topic_pattern)
+            reading = replace(reading, starting_offsets=source.complete(adoption.starting, known))
         raw = source.stream(self.spark, reading)
         scoring = scoring_spec(judge, self.topics, adoption)
         shape = specs.windows(settings)
@@ -122,7 +124,8 @@ def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher)
         log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
     with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
         query.stop()
-    log.info("stopped", committed_batch=publisher.checkpoint.last_committed())
+    committed = publisher.checkpoint.last_committed()
+    log.info("stopped", **({"committed_batch": committed} if committed >= 0 else {}))
 
 
 def failure(query: StreamingQuery, publisher: Publisher) -> Exception:

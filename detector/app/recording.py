@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 import confluent_kafka
 import pyspark
@@ -21,17 +22,20 @@ from detector.app.judge import Model
 from detector.app.rejects import FinishedBatch, LedgerWorker, reject_blocks, reject_counts
 from detector.app.rereading import between, ranges_of, reread_after, reread_whole
 from detector.app.stream import BatchResult
-from detector.kafka.dead_letter import Letters, Reread
+from detector.kafka.dead_letter import PublishedLetters, Reread
 from detector.kafka.source import Offsets
 from detector.observability.health import Readiness
 from detector.observability.listener import ProgressListener, QueryTermination
 from detector.observability.metrics import BuildInfo, Metrics, SummaryFacts
 from detector.observability.progress import BatchProgress
-from detector.pipeline.decode import DECODED_OBSERVATION, LEADS_OBSERVED, NEWEST_OBSERVED, REJECT_REASONS
+from detector.pipeline.decode import REJECT_REASONS
+from detector.pipeline.decoded import DECODED_OBSERVATION, LEADS_OBSERVED, NEWEST_OBSERVED
 from detector.pipeline.encode import BucketSummary
 from detector.pipeline.lateness import LATE
 from detector.pipeline.schema import topic_id
 from detector.pipeline.skew import newest_and_skew
+
+SEVERAL: Final = "*"  # in place of a topic, where a batch read several of them
 
 log = structlog.get_logger()
 
@@ -63,6 +67,8 @@ class Recorder:
         self._newest_event_time = -math.inf
         self._lateness = math.inf
         self._skewed = False  # by more than that, which was said
+        self._counted_lost = 0  # at the start; Spark comes upon them once more
+        self._losing = False  # records, which was said
         self._handed_over = -1  # newest batch that the ledger knows
         self._handed_over_end: Offsets | None = None
 
@@ -105,6 +111,7 @@ class Recorder:
             metrics.record_transaction("uncertain")
         for _ in range(result.published.aborted):
             metrics.record_transaction("aborted")
+        self._on_overtaken(result.batch_id, result.lost)
         metrics.record_summaries(_summary(bucket, summary) for bucket, summary in result.summaries.items())
         if result.published.outcome == "committed":
             for (event, severity), count in result.alerts.items():
@@ -112,7 +119,7 @@ class Recorder:
             for newest in result.newest:
                 metrics.record_event_to_alert(max(0.0, now - newest))
 
-    def on_dead_letters(self, letters: Letters) -> None:
+    def on_dead_letters(self, letters: PublishedLetters) -> None:
         """Record what the ledger published of a batch."""
         self.metrics.record_dead_letters(letters.counts)
         self.metrics.record_late(letters.counts[LATE], letters.partly_late)
@@ -120,8 +127,23 @@ class Recorder:
             self.metrics.set_dead_letter_backlog(self._worker.backlog)
 
     def on_lost(self, counts: Mapping[str, int]) -> None:
-        """Record records that retention deleted before they were read, by topic."""
+        """Record what a start has found to be deleted before it was read, by topic."""
         self.metrics.record_lost(counts)
+        self._counted_lost += sum(counts.values())
+
+    def _on_overtaken(self, batch_id: int, offsets: int) -> None:
+        """Record what retention overtook; Spark says how much of a batch that is, and not of which topic."""
+        lost = max(0, offsets - self._counted_lost)
+        self._counted_lost -= offsets - lost
+        if lost:
+            before = self._checkpoint.offsets(batch_id - 1).end if batch_id else self._checkpoint.first_offsets()
+            topics = {each.topic for each in between(before, self._checkpoint.offsets(batch_id).end)}
+            self.metrics.record_lost({topics.pop() if len(topics) == 1 else SEVERAL: lost})
+            if not self._losing:
+                log.warning(
+                    "retention deletes records before they are read; they are counted", batch=batch_id, lost=lost
+                )
+        self._losing = lost > 0
 
     def _on_progress(self, progress: BatchProgress) -> None:
         self._readiness.progressed(progress.run_id)

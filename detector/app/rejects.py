@@ -19,9 +19,10 @@ from typing import Any, Final
 import structlog
 
 from detector.errors import TransientError
-from detector.kafka.dead_letter import Ledger, Letters, Reread
+from detector.kafka.dead_letter import Ledger, PublishedLetters, Reread
 from detector.kafka.source import Offsets
-from detector.pipeline.decode import REJECT_BLOCKS, REJECT_REASONS
+from detector.pipeline.decode import REJECT_REASONS
+from detector.pipeline.decoded import REJECT_BLOCKS
 
 SAVE_EVERY_SECONDS: Final = 10.0  # progress with nothing to publish; a restart re-reads at most this much once
 SAVE_EVERY_BATCHES: Final = 10  # half of the batches whose watermarks the checkpoint keeps (`session.DEFAULTS`)
@@ -77,7 +78,7 @@ class LedgerWorker:
 
     ledger: Ledger
     max_backlog: int
-    on_published: Callable[[Letters], None]
+    on_published: Callable[[PublishedLetters], None]
     retry_seconds: float = RETRY_SECONDS
     _waiting: deque[FinishedBatch] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)

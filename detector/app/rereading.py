@@ -17,7 +17,7 @@ from detector.app.checkpoint import Checkpoint, OffsetEntry
 from detector.kafka.dead_letter import Reread
 from detector.kafka.range_reader import OffsetRange
 from detector.kafka.source import Offsets
-from detector.pipeline.decode import BLOCK_OFFSETS
+from detector.pipeline.decoded import BLOCK_OFFSETS
 from detector.pipeline.lateness import watermark_us
 from detector.pipeline.schema import topic_id
 

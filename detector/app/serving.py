@@ -20,7 +20,7 @@ from detector.app.outages import Patience
 from detector.app.queries import Queries, failure, finished
 from detector.errors import TransientError
 from detector.kafka.alert_sink import AlertSink
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.observability.metrics import RestartReason
 
 WATCH_SECONDS: Final = 0.2

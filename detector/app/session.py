@@ -34,6 +34,7 @@ JVM_OPTIONS: Final = "spark.driver.extraJavaOptions"  # the one setting that is 
 # For a JVM of some minutes: the better compiler would cost more of two cores than it gives back.
 SHORT_LIVED: Final = "-XX:TieredStopAtLevel=1"
 JVM_END_SECONDS: Final = 2.0  # from broken connections to the end of the process
+OUT_OF_RANGE: Final = "offsetOutOfRange"  # a metric of Spark's Kafka source: offsets that retention has passed
 STATE_PACKAGE: Final = "org.apache.spark.sql.execution.streaming.state"
 DEFAULTS: Final[Mapping[str, str]] = {
     "spark.sql.streaming.stateStore.providerClass": f"{STATE_PACKAGE}.RocksDBStateStoreProvider",  # heap and GC
@@ -123,6 +124,17 @@ def failed_tasks(spark: SparkSession) -> int:
     context = spark.sparkContext._jsc.sc()  # noqa: SLF001 - the executors' totals; Python is told of single stages only
     executors = context.statusStore().executorList(False)  # noqa: FBT003 - active ones only: no
     return sum(int(executors.apply(number).failedTasks()) for number in range(executors.size()))
+
+
+def lost_offsets(spark: SparkSession) -> int:
+    """Count the offsets that the running query's batch was to read and that were gone, once all of it has been read."""
+    query = next(iter(spark.streams.active), None)
+    if query is None:
+        return 0
+    plan = query._jsq.streamingQuery().lastExecution().executedPlan()  # noqa: SLF001 - no progress report has it
+    leaves = plan.collectLeaves()
+    found = [leaves.apply(number).metrics().get(OUT_OF_RANGE) for number in range(leaves.size())]
+    return sum(int(metric.get().value()) for metric in found if metric.isDefined())
 
 
 @contextlib.contextmanager

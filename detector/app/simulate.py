@@ -15,14 +15,17 @@ from threading import Event
 from typing import Final
 
 from detector.app.demo.feed import Sender
-from detector.app.demo.play import Message, Tick, iso
+from detector.app.demo.play import Message, Tick
 from detector.app.plant import NEW_SENSOR, SENSORS, Fault, Plant, PlantSpec, RecordWriter, Schedule
-from detector.errors import ConfigError
+from detector.errors import ConfigError, TransientError
 from detector.kafka.connection import KafkaConnection
 from detector.kafka.preflight import Preflight
+from detector.pipeline.instants import iso
 
 CHUNK_RECORDS: Final = 50_000  # made at once while the past is sent: some tens of MB, and a look at Ctrl-C every second
 AT_ONCE_SECONDS: Final = 0.5  # of real time that is sent together where the pace is fast
+AWAY_SECONDS: Final = 5.0  # in which the broker takes nothing, until that is said
+STOP_SECONDS: Final = 2.0  # the same, until an end that was asked for leaves what is on the way
 READ_WITH: Final = "records.asset.source=field and records.timestamp_format=epoch_ms"
 
 
@@ -162,20 +165,23 @@ class Simulation:
         self._show = show
         self._active: list[Fault] = []
         self._stopping = Event()
+        self._away = False  # the broker, which was said
 
     def stop(self) -> None:
-        """Ask for an end; what was produced is still flushed."""
+        """Ask for an end; what was produced is still flushed, if the broker takes it."""
         self._stopping.set()
 
     def run(self) -> int:
-        """Send everything, until the end or `stop`; return the number of records.
+        """Send everything, until the end or `stop`; return the number of records that Kafka has taken.
+
+        Once it has begun it waits for a Kafka that is away, and then sends what has become due.
 
         Raises
         ------
         ConfigError
             If the spec would run ahead of the clock.
         TransientError
-            If Kafka does not answer or takes no records.
+            If Kafka does not answer at the beginning, or refuses records.
         """
         spec = self._spec
         when = span(spec, time.time())
@@ -183,12 +189,22 @@ class Simulation:
             self._say(f"topic {self._topic} created with {spec.partitions} partitions")
         plant = Plant(PlantSpec(spec.seed, when.first, spec.every, spec.stations, commissioned=when.paced_from))
         writer = RecordWriter(plant.spec)
-        sender = Sender(self._connection, self._topic)
+        sender = Sender(self._connection, self._topic, patient=self._patient)
         self._say(self._title(when))
-        self._send_history(plant, writer, sender, when)
-        self._send_paced(plant, writer, sender, when)
-        sender.flush()
-        return sender.records
+        try:
+            self._send_history(plant, writer, sender, when)
+            self._send_paced(plant, writer, sender, when)
+        except TransientError:
+            if not self._stopping.is_set():
+                raise
+        return sender.taken
+
+    def _patient(self, silence: float) -> bool:
+        """Wait for a broker that takes nothing, and say so once."""
+        if silence > AWAY_SECONDS and not self._away:
+            self._away = True
+            self._say(f"Kafka has taken nothing for {silence:.0f} s: waiting for it, Ctrl-C ends this")
+        return not self._stopping.is_set() or silence < STOP_SECONDS
 
     def _send_history(self, plant: Plant, writer: RecordWriter, sender: Sender, when: Span) -> None:
         steps = max(1, CHUNK_RECORDS // (self._spec.stations * len(SENSORS)))
@@ -229,6 +245,9 @@ class Simulation:
         for tick in ticks:
             sender.send(tick)
         sender.flush()
+        if self._away:
+            self._away = False
+            self._say("Kafka takes records again")
         self._show(Moment(ticks[-1].time, sender.records, len(self._active)))
 
     def _begin(self, fault: Fault | None) -> None:

@@ -35,8 +35,19 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
-out = Console()
-err = Console(stderr=True)
+UNWRAPPED: Final = 100_000  # columns; longer than any line of ours
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that wraps lines on a terminal only: in a file or a pipe each stays whole."""
+    made = Console(stderr=stderr)
+    if not made.is_terminal:
+        made.width = UNWRAPPED
+    return made
+
+
+out = console()
+err = console(stderr=True)
 
 ConfigOption = Annotated[
     Path | None,

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -95,12 +96,19 @@ def rows(result: Result) -> Table:
     return table
 
 
-def _said(finding: Finding) -> Text:
+def _said(finding: Finding) -> Group:
     quiet = finding.status.value == "not checked"
-    said = Text(f"not checked: {finding.found}" if quiet else finding.found, "dim" if quiet else "")
+    lines = (f"not checked: {finding.found}" if quiet else finding.found).splitlines()
+    said = [_indented(line, "dim" if quiet else "") for line in lines]
     if finding.advice:
-        said.append(f"\n→ {finding.advice}", "dim" if quiet else MARKS[finding.status.value][1])
-    return said
+        said.append(_indented(f"→ {finding.advice}", "dim" if quiet else MARKS[finding.status.value][1]))
+    return Group(*said)
+
+
+def _indented(line: str, style: str) -> Padding:
+    """Return a line whose indentation holds for all of it, also where it is wrapped."""
+    text = line.lstrip()
+    return Padding.indent(Text(text, style), len(line) - len(text))
 
 
 def print_verdict(console: Console, results: Iterable[Result], code: int) -> None:

@@ -34,7 +34,8 @@ import msgspec
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka import refusals
-from detector.kafka.commit_log import AbortedError, Marker, OutgoingMessage, UncertainError
+from detector.kafka.commit_log import AbortedError, OutgoingMessage, UncertainError
+from detector.kafka.marker import Marker
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts, JudgedBy, Published, SinkSpec, TransactionalLog
 
 SLOW_COMMIT_SECONDS: Final = 1.0  # a slower commit may have been retried behind our back: recycle the producer

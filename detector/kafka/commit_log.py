@@ -3,14 +3,15 @@
 Two topics: the alerts, and ``<app>.commits`` (one partition, compacted), whose newest record under a key is
 the marker of that query's last published batch. Alerts and marker become visible together or not at all.
 
-Not here: when to publish, skip, retry or stop (``alert_sink`` is the protocol). This is its port to Kafka.
+Not here: when to publish, skip, retry or stop (``alert_sink`` is the protocol, this is its port to Kafka), what a
+marker says (``marker``).
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -19,6 +20,7 @@ from detector.errors import ContractError, FencedError, TransientError
 from detector.failpoints import reach
 from detector.kafka.compacted import read_latest
 from detector.kafka.lost_connections import LostConnections
+from detector.kafka.marker import Marker
 from detector.kafka.rights import missing_right
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from detector.kafka.connection import KafkaConnection
 
-MARKER_VERSION: Final = 1
 FENCED_CODES: Final = frozenset(
     {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, 90}  # noqa: SLF001 - public constant; 90: PRODUCER_FENCED
 )
@@ -38,52 +39,6 @@ class OutgoingMessage(NamedTuple):
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
-
-
-class Marker(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last published batch of a query was, and who published it.
-
-    Attributes
-    ----------
-    owner_uuid : str
-        The checkpoint that publishes; it stays the same over restarts.
-    generation : int
-        Counts the starts.
-    instance : str
-        The process; tells two that were started from one checkpoint at once.
-    spark_query_id : str or None
-        None until the first batch.
-    batch_id : int
-        Last published batch, -1 until there is one.
-    offsets_sha256 : str or None
-        Digest of the checkpoint's ``offsets/<batch_id>``, which Spark reuses verbatim on replay.
-    end_offsets : dict
-        topic -> partition -> offset after the batch.
-    emitted_watermark : float or None
-        Windows that end at or before this (epoch seconds) have been judged and their alerts published.
-    model_digest, config_digest : str
-        What judged the batch.
-    control_offsets, storm_state, topic_uuids
-        Reserved for the control topic and grouping; topic_uuids tells a recreated topic.
-    time : float
-        Local clock, epoch seconds; advisory only.
-    """
-
-    v: int = MARKER_VERSION
-    owner_uuid: str
-    generation: int
-    instance: str = ""
-    spark_query_id: str | None = None
-    batch_id: int = -1
-    offsets_sha256: str | None = None
-    end_offsets: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
-    topic_uuids: dict[str, str] = msgspec.field(default_factory=dict)
-    emitted_watermark: float | None = None
-    model_digest: str = ""
-    config_digest: str = ""
-    control_offsets: dict[str, int] = msgspec.field(default_factory=dict)
-    storm_state: dict[str, Any] | None = None
-    time: float = 0.0
 
 
 class UncertainError(Exception):
@@ -194,22 +149,8 @@ class CommitLog:
         """
         spec = self.spec
         raw = read_latest(spec.connection, spec.commits_topic, spec.transaction_timeout_seconds, settled=settled)
-        found = raw.get(self.spec.query_name)
-        if found is None:
-            return None
-        try:
-            marker = msgspec.json.decode(found, type=Marker)
-        except msgspec.MsgspecError as error:
-            raise ContractError(
-                f"the marker {self.spec.query_name!r} in topic {self.spec.commits_topic} cannot be read ({error}); "
-                "run the version that wrote it, or give the deployment a new name (app.deployment)"
-            ) from error
-        if marker.v != MARKER_VERSION:
-            raise ContractError(
-                f"the marker {self.spec.query_name!r} in topic {self.spec.commits_topic} has format {marker.v}, this "
-                f"version knows {MARKER_VERSION}; run the version that wrote it"
-            )
-        return marker
+        found = raw.get(spec.query_name)
+        return None if found is None else Marker.parse(found, f"{spec.query_name!r} in topic {spec.commits_topic}")
 
     def publish(self, messages: Iterable[OutgoingMessage], marker: Marker) -> float:
         """Publish messages and marker in one transaction.

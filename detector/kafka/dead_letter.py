@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -31,11 +30,11 @@ from detector.kafka.raw import raw_batch
 from detector.kafka.source import Offsets
 from detector.pipeline import columns as c
 from detector.pipeline.decode import DecodeSpec, RecordDecoder
+from detector.pipeline.instants import iso_of_us
 from detector.pipeline.lateness import LATE, lateness
 from detector.pipeline.windows import WindowSpec
 
 MAX_HEADER_DETAIL: Final = 400  # characters; a parser's message may quote the record
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Reread:
 
 
 @dataclass
-class Letters:
+class PublishedLetters:
     """What was published.
 
     Attributes
@@ -140,12 +139,12 @@ class Ledger:
         """Read the end offsets up to which everything has been published; None if it never ran."""
         return read_progress(self._spec)
 
-    def publish(self, rereads: Iterable[Reread]) -> Letters:
+    def publish(self, rereads: Iterable[Reread]) -> PublishedLetters:
         """Publish every record that was rejected or late.
 
         Returns
         -------
-        Letters
+        PublishedLetters
             How many there were.
 
         Raises
@@ -153,7 +152,7 @@ class Ledger:
         TransientError
             If Kafka does not answer; calling again publishes them all once more.
         """
-        letters = Letters()
+        letters = PublishedLetters()
         try:
             for reread in rereads:
                 for wanted in reread.ranges:
@@ -181,7 +180,7 @@ class Ledger:
         finally:
             self._reader.close()
 
-    def _publish(self, messages: list[Message], closed_until_us: int | None, letters: Letters) -> None:
+    def _publish(self, messages: list[Message], closed_until_us: int | None, letters: PublishedLetters) -> None:
         if not messages:
             return
         decoded, rejects = self._decoder.decode_with_details(raw_batch(messages, self._max_bytes))
@@ -197,7 +196,8 @@ class Ledger:
         letters.partly_late += int((found.partly & valid).sum())
         for row in np.flatnonzero(found.late & valid).tolist():
             letters.counts[LATE] += 1
-            detail = f"event time {_text(int(event_us[row]))}, its windows were closed up to {_text(closed_until_us)}"
+            closed, came = iso_of_us(closed_until_us), iso_of_us(int(event_us[row]))
+            detail = f"event time {came}, its windows were closed up to {closed}"
             headers = _headers(messages[row], LATE, detail)
             self._produce(messages[row], {**headers, "watermark": str(closed_until_us // 1000)})
 
@@ -241,7 +241,3 @@ def _headers(message: Message, reason: str, detail: str) -> dict[str, str | None
         "offset": str(message.offset()),
         "timestamp": str(message.timestamp()[1]),
     }
-
-
-def _text(instant_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=instant_us)).isoformat().replace("+00:00", "Z")

@@ -38,6 +38,17 @@ ADVICE: Final[Mapping[int, str]] = {
     KafkaError._SSL: "Check kafka.security.ca_file, certificate_file and key_file",  # noqa: SLF001 - public constant
     KafkaError._RESOLVE: "Check the host names in kafka.bootstrap_servers",  # noqa: SLF001 - public constant
 }
+# What the client says where the port speaks another protocol than it does; the code is that of other causes too.
+SIGNS: Final[Mapping[str, str]] = {
+    "Request not valid in current SASL state": (
+        "This port knows no SASL, so user name and password do not matter: set kafka.security.protocol to PLAINTEXT or "
+        "SSL, or kafka.bootstrap_servers to a port with SASL"
+    ),
+    "connecting to a PLAINTEXT broker listener": (
+        "This port speaks no TLS, so certificates do not matter: set kafka.security.protocol to PLAINTEXT or "
+        "SASL_PLAINTEXT, or kafka.bootstrap_servers to a port with TLS"
+    ),
+}
 AROUND: Final = re.compile(r"^\S+/\S+: | \(after \d+ms in state \w+[^)]*\)$")  # the client's own view of a failure
 UNREACHABLE: Final = (
     "Check kafka.bootstrap_servers, that the brokers run, and that this machine may reach them; with another "
@@ -214,10 +225,15 @@ class Inspector:
     def _unreachable(self, error: KafkaError) -> TransientError:
         self._admin.poll(0)  # delivers what the client has met on the way
         telling = [met for met in self._met if met.code() != KafkaError._ALL_BROKERS_DOWN]  # noqa: SLF001 - public
-        cause = next((met for met in telling if met.code() in ADVICE), telling[-1] if telling else error)
-        advice = ADVICE.get(cause.code(), UNREACHABLE)
+        cause = next((met for met in telling if _advice(met)), telling[-1] if telling else error)
+        advice = _advice(cause) or UNREACHABLE
         why = AROUND.sub("", cause.str())
         return TransientError(f"Kafka at {self._servers} does not answer ({why}). {advice}")
+
+
+def _advice(met: KafkaError) -> str | None:
+    likely = (advice for sign, advice in SIGNS.items() if sign in met.str())
+    return next(likely, ADVICE.get(met.code()))
 
 
 def _names(operations: Iterable[AclOperation] | None) -> frozenset[str]:

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, NewTopic, ResourceType
@@ -49,6 +49,13 @@ class TopicFacts:
     warnings: tuple[str, ...]
 
 
+class Bounds(NamedTuple):
+    """From where to where partitions hold records, by topic and partition; `end` is where `read_committed` ends."""
+
+    first: dict[str, dict[int, int]]
+    end: dict[str, dict[int, int]]
+
+
 class Preflight:
     """Checks and creates topics of one cluster.
 
@@ -79,16 +86,13 @@ class Preflight:
             raise self._failure(error) from error
         return {name: len(topic.partitions) for name, topic in found.items()}
 
-    def check_source(
-        self, topics: tuple[str, ...], pattern: str | None, *, require_log_append_time: bool
-    ) -> TopicFacts:
-        """Check the topics that are read.
+    def source_topics(self, topics: tuple[str, ...], pattern: str | None) -> dict[str, int]:
+        """Return the topics that are read and their partitions.
 
         Raises
         ------
         ContractError
-            If a topic is missing, the pattern matches none, two names share a code, or a timestamp type is not
-            the required one.
+            If a topic is missing, or the pattern matches none.
         TransientError
             If no broker answers.
         """
@@ -106,6 +110,22 @@ class Preflight:
                 f"{what} on {self._connection.bootstrap_servers}; create it, or correct source.topics / "
                 f"source.topic_pattern. The cluster has: {others}"
             )
+        return chosen
+
+    def check_source(
+        self, topics: tuple[str, ...], pattern: str | None, *, require_log_append_time: bool
+    ) -> TopicFacts:
+        """Check the topics that are read.
+
+        Raises
+        ------
+        ContractError
+            If a topic is missing, the pattern matches none, two names share a code, or a timestamp type is not
+            the required one.
+        TransientError
+            If no broker answers.
+        """
+        chosen = self.source_topics(topics, pattern)
         codes = {topic_id(topic): topic for topic in chosen}
         twins = [f"{topic} and {codes[topic_id(topic)]}" for topic in chosen if codes[topic_id(topic)] != topic]
         if twins:
@@ -172,6 +192,21 @@ class Preflight:
                 "cleanup.policy=compact and one partition (alerts.commits_topic names it)"
             )
 
+    def bounds(self, partitions: Mapping[str, int]) -> Bounds:
+        """Return the first offset of every partition and its end, each partition's two at one moment.
+
+        Parameters
+        ----------
+        partitions : mapping of str to int
+            Topics and their number of partitions.
+
+        Raises
+        ------
+        TransientError
+            If Kafka does not answer.
+        """
+        return self._ask(partitions, None)[0]
+
     def offsets(
         self, partitions: Mapping[str, int], *, at: float | None = None, end: bool = False
     ) -> dict[str, dict[int, int]]:
@@ -186,25 +221,34 @@ class Preflight:
         end : bool
             The last stable offset, where a `read_committed` reader ends.
         """
+        bounds, times = self._ask(partitions, at)
+        if at is None:
+            return bounds.end if end else bounds.first
+        return {
+            topic: {p: stop if times[topic, p] < 0 else times[topic, p] for p, stop in parts.items()}
+            for topic, parts in bounds.end.items()
+        }
+
+    def _ask(self, partitions: Mapping[str, int], at: float | None) -> tuple[Bounds, dict[tuple[str, int], int]]:
+        """Ask for the bounds, and for the first offset from a time on; below 0 where nothing came since."""
         wanted = [(topic, p) for topic, count in sorted(partitions.items()) for p in range(count)]
         consumer = Consumer(
             {**self._connection.librdkafka(), "group.id": "tidemark-preflight", "isolation.level": "read_committed"}
         )
-        out: dict[str, dict[int, int]] = {topic: {} for topic in partitions}
+        found = Bounds({topic: {} for topic in partitions}, {topic: {} for topic in partitions})
+        times: dict[tuple[str, int], int] = {}
         try:
-            times = {}
             if at is not None:
                 asked = [TopicPartition(topic, p, round(at * 1000)) for topic, p in wanted]
                 times = {(t.topic, t.partition): t.offset for t in consumer.offsets_for_times(asked, self._seconds)}
             for topic, p in wanted:
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, p), self._seconds)
-                found = times.get((topic, p), high if end else low)
-                out[topic][p] = found if found >= 0 else high
+                found.first[topic][p], found.end[topic][p] = low, high
         except KafkaException as error:
             raise self._failure(error) from error
         finally:
             consumer.close()
-        return out
+        return found, times
 
     def _timestamp_warning(self, topic: str) -> str | None:
         config = self._config(topic)

@@ -15,7 +15,7 @@ from detector.errors import TransientError
 from detector.kafka.connection import KafkaConnection
 
 ASKED_RECORDS: Final = 1_000  # of the client at a time
-CHUNK_RECORDS: Final = 5_000  # handed over at a time: decoding small records is a third slower with 1,000
+CHUNK_RECORDS: Final = 5_000  # handed over at a time: decoding pays a price a chunk
 CHUNK_BYTES: Final = 16_000_000  # or so many bytes of values, which bounds memory where records are large
 POLL_SECONDS: Final = 0.2
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from detector.errors import ContractError, FencedError
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.kafka.sink_port import CheckpointFacts, SinkSpec
 
 ALIVE_INTERVALS: Final = 3  # an owner whose marker is younger than this many marker intervals is taken for alive

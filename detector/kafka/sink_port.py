@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
-from detector.kafka.commit_log import Marker, OutgoingMessage
+from detector.kafka.commit_log import OutgoingMessage
+from detector.kafka.marker import Marker
 
 Outcome = Literal["committed", "skipped_replay", "empty"]
 

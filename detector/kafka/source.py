@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.readwriter import DataStreamReader
 
     from detector.kafka.connection import KafkaConnection
+
+FIRST: Final = -2  # in place of an offset: the first record that the partition holds, as Spark's connector has it
 
 Offsets: TypeAlias = Mapping[str, Mapping[int, int]]  # topic -> partition -> offset
 
@@ -87,6 +89,24 @@ def batch(spark: SparkSession, spec: SourceSpec, start: Offsets, end: Offsets) -
     options["assign"] = json.dumps({topic: sorted(parts) for topic, parts in start.items()})
     reader: DataFrameReader = spark.read.format("kafka").options(**options)
     return reader.option("startingOffsets", to_json(start)).option("endingOffsets", to_json(end)).load()
+
+
+def complete(offsets: Offsets, partitions: Mapping[str, int]) -> dict[str, dict[int, int]]:
+    """Return an offset for each partition: the one that is given, else its first record's.
+
+    Spark refuses to begin with offsets that leave a partition out, or that name one which is not there.
+
+    Parameters
+    ----------
+    offsets : Offsets
+        Of some partitions.
+    partitions : mapping of str to int
+        Topics as they are now, and their number of partitions.
+    """
+    return {
+        topic: {partition: offsets.get(topic, {}).get(partition, FIRST) for partition in range(count)}
+        for topic, count in partitions.items()
+    }
 
 
 def to_json(offsets: Offsets) -> str:

@@ -37,7 +37,8 @@ class SourceFamilies:
         self.records_lost = _counter(
             registry,
             "records_lost",
-            "Records that retention had deleted before they were read, found at start (source.on_data_loss: continue).",
+            "Records that retention had deleted before they were read (source.on_data_loss: continue); topic * stands "
+            "for several that one batch read.",
             "topic",
         )
         self.rows_late = _counter(

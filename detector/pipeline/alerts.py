@@ -12,13 +12,13 @@ import bisect
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 
 from detector.pipeline import columns as c
+from detector.pipeline.instants import iso_of_us
 from detector.pipeline.schema import KEY_SEPARATOR
 from models.assets import score_assets
 from models.ensemble import ScoredWindows
@@ -112,8 +112,8 @@ def alert(
     window = windows.iloc[row]
     event = _EVENTS[int(scored.transition[row])]
     asset_id, sensor_id = str(window[c.ASSET_ID]), str(window[c.SENSOR_ID])
-    opened_at = _instant(int(scored.opened_index[row]) * context.slide_us)
-    window_end = _instant(int(scored.index[row]) * context.slide_us)
+    opened_at = iso_of_us(int(scored.opened_index[row]) * context.slide_us)
+    window_end = iso_of_us(int(scored.index[row]) * context.slide_us)
     incident = incident_id(context.identity, asset_id, sensor_id, opened_at)
     score = float(scored.score[row])
     severity = severity_of(float(scored.peak[row]), profile.threshold)
@@ -127,7 +127,7 @@ def alert(
         "sensor_id": sensor_id,
         "unit": window[c.UNIT] or None,
         "opened_at": opened_at,
-        "window": {"start": _instant(_us(window[c.WINDOW_START])), "end": window_end},
+        "window": {"start": iso_of_us(_us(window[c.WINDOW_START])), "end": window_end},
         "score": _rounded(score),
         "threshold": round(profile.threshold, 6),
         "peak_score": _rounded(float(scored.peak[row])),
@@ -238,16 +238,6 @@ def _source(window: pd.Series, topics: Mapping[int, str]) -> dict[str, Any]:
 
 def _us(stamp: pd.Timestamp) -> int:
     return int(stamp.value // 1000)
-
-
-def _instant(us: int) -> str:
-    """Render microseconds since 1970 as ISO 8601 in UTC; whole seconds without a fraction."""
-    return (
-        datetime.fromtimestamp(us // 1_000_000, UTC)
-        .replace(microsecond=us % 1_000_000)
-        .isoformat()
-        .replace("+00:00", "Z")
-    )
 
 
 def _number(value: float) -> float | None:

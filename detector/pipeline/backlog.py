@@ -17,6 +17,32 @@ Place: TypeAlias = tuple[str, int]  # topic, partition
 Span: TypeAlias = tuple[float, float]  # oldest and newest event time of a sample, epoch seconds
 
 
+def unread(
+    read: Mapping[str, Mapping[int, int]], first: Mapping[str, Mapping[int, int]], end: Mapping[str, Mapping[int, int]]
+) -> dict[Place, tuple[int, int]]:
+    """Return what each partition holds beyond what was read.
+
+    Parameters
+    ----------
+    read : mapping of str to mapping of int to int
+        Topic -> partition -> up to where it was read; a partition that is not there is read from its first record.
+    first, end : mapping of str to mapping of int to int
+        Topic -> partition -> from where to where (exclusive) it holds records.
+
+    Returns
+    -------
+    dict of Place to (int, int)
+        First offset and end (exclusive) of those that hold any. What retention deleted before it was read is not among
+        them.
+    """
+    return {
+        (topic, partition): (begin, stop)
+        for topic, parts in end.items()
+        for partition, stop in parts.items()
+        if (begin := max(first[topic][partition], read.get(topic, {}).get(partition, 0))) < stop
+    }
+
+
 def places(begin: int, end: int) -> list[int]:
     """Return the offsets at which a backlog is sampled.
 

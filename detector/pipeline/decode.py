@@ -4,7 +4,8 @@
 for streaming, training and backtest; the dead-letter ledger calls it again for the few offset blocks that
 held rejects. A bad record is a row with a reason, never an exception.
 
-Not here: publishing rejects (``detector.kafka.dead_letter``), watermark (``event_time``), windows.
+Not here: what becomes of decoded rows (``decoded``), publishing rejects (``detector.kafka.dead_letter``), watermark
+(``event_time``), windows.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import UNSET
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from detector.pipeline import columns as c
@@ -51,14 +52,8 @@ REJECT_REASONS: Final = (
     "missing_asset",
     "asset_conflict",
 )
-DECODED_OBSERVATION: Final = "decoded"
-NEWEST_OBSERVED: Final = "newest_record"  # largest Kafka timestamp of the batch, epoch seconds
-REJECT_BLOCKS: Final = "blocks"
-LEADS_OBSERVED: Final = "leads"
 MEMORY: Final = 1 << 20  # identities that a decoder remembers; some 200 MB at the most
 HEARTBEAT_DIGITS: Final = 18  # microseconds since 1970, at most those of the year 9999
-BLOCK_OFFSETS: Final = 256  # offsets in a block that is re-read for a reject: about one fetch of small records
-
 
 Rejects: TypeAlias = dict[int, RejectedRecordError]  # row number in a batch -> what is wrong with it
 
@@ -138,38 +133,6 @@ def decode(raw: DataFrame, spec: DecodeSpec) -> DataFrame:
     return bounded.mapInArrow(decode_partition, schema.ddl(schema.DECODED))
 
 
-def observe_rejects(decoded: DataFrame, observation: Observation | None = None) -> DataFrame:
-    """Count rejected rows per reason as they pass, and note the blocks of offsets that hold them.
-
-    A batch hands in its own `Observation`; a stream reports under the name in each micro-batch's progress.
-
-    The observation ``decoded`` has one count a reason, the largest Kafka timestamp, and ``blocks``: the distinct
-    (topic_id, partition, offset // 256) of rejected rows: enough for the ledger to re-read only those. ``leads`` has
-    (topic_id, partition, event time in microseconds) of the newest record of each partition in each Arrow batch.
-    """
-    reason = f.col(c.REJECT_REASON)
-    block = f.struct(c.TOPIC_ID, c.PARTITION, (f.floor(f.col(c.OFFSET) / BLOCK_OFFSETS)).alias("block"))
-    counts = [f.count(f.when(reason == name, 1)).alias(name) for name in REJECT_REASONS]
-    blocks = f.collect_set(f.when(reason.isNotNull(), block)).alias(REJECT_BLOCKS)
-    newest = (f.max(f.unix_micros(c.KAFKA_TIMESTAMP)) / 1e6).alias(NEWEST_OBSERVED)
-    place = f.struct(c.TOPIC_ID, c.PARTITION, f.unix_micros(c.EVENT_TIME))
-    leading = f.collect_set(f.when(f.col(c.LEADS), place)).alias(LEADS_OBSERVED)
-    return decoded.observe(observation or DECODED_OBSERVATION, *counts, newest, blocks, leading)
-
-
-def without_heartbeats(records: DataFrame) -> DataFrame:
-    """Drop heartbeats behind the watermark; no part of the condition does without the event time.
-
-    Spark pushes what does before the watermark, which would then never hear of them.
-    """
-    return records.where(f.col(c.SENSOR_ID).isNotNull() | f.col(c.EVENT_TIME).isNull())
-
-
-def valid(decoded: DataFrame) -> DataFrame:
-    """Keep the rows that decoded."""
-    return decoded.where(f.col(c.REJECT_REASON).isNull()).drop(c.REJECT_REASON, c.LEADS)
-
-
 class RecordDecoder:
     """Decodes Arrow batches of raw records; remembers the identities it has met.
 
@@ -209,11 +172,10 @@ class RecordDecoder:
         event_us = microseconds(fields["timestamp"], layout.timestamp_format, self._spec.timezone)
         self._check_event_time(fields["timestamp"], event_us, raw, rejects)
         identities = self._identities(fields, raw, rejects)
-        topics: list[str] = raw[c.TOPIC].to_pylist()
-        beats = self._admit_heartbeats(topics, raw, rejects, event_us)
-        usable = np.ones(len(topics), bool)
+        names = np.array([schema.topic_id(topic) for topic in raw[c.TOPIC].to_pylist()], np.int64)
+        beats = self._admit_heartbeats(names, raw, rejects, event_us)
+        usable = np.ones(len(names), bool)
         usable[[*rejects, *beats]] = False
-        names = np.array([schema.topic_id(topic) for topic in topics], np.int64)
         reading = np.array(fields["value"], np.float64)
         event_us[list(rejects)] = 0
         units = [schema.pack_unit(unit) for unit in fields["unit"]]
@@ -308,13 +270,16 @@ class RecordDecoder:
         return identities
 
     def _admit_heartbeats(
-        self, topics: list[str], raw: Mapping[str, pa.Array], rejects: Rejects, event_us: NDArray[np.int64]
+        self, names: NDArray[np.int64], raw: Mapping[str, pa.Array], rejects: Rejects, event_us: NDArray[np.int64]
     ) -> set[int]:
         """Take records of the heartbeat topic for what they are; one that is not as it must be stays rejected."""
-        if self._spec.heartbeat_topic not in topics:
-            return set()
-        beats = set()
-        for row in [row for row, topic in enumerate(topics) if topic == self._spec.heartbeat_topic]:
+        topic = self._spec.heartbeat_topic
+        beats: set[int] = set()
+        if topic is None:
+            return beats
+        for row in np.flatnonzero(names == schema.topic_id(topic)).tolist():
+            if raw[c.TOPIC][row].as_py() != topic:  # the codes of two names may be the same
+                continue
             payload = raw[c.PAYLOAD][row].as_py() or b""
             if payload.isdigit() and len(payload) <= HEARTBEAT_DIGITS:
                 rejects.pop(row, None)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
@@ -23,9 +23,13 @@ from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from detector.app.session import JVM_OPTIONS, SHORT_LIVED
+from detector.kafka.connection import KafkaConnection
+from detector.kafka.preflight import Preflight
 
 EPOCH = 1_795_000_000  # first event time of the made sensors, epoch seconds
 SENSORS = ("flow", "pressure", "temperature")
+PARTITIONS = 2  # of the topics of `Deployment.with_topics`
+LEAN = f"{SHORT_LIVED} -XX:+UseSerialGC"  # of some minutes, beside another on two cores
 DEADLINE = 180.0  # seconds; a bound for a loaded machine, nothing waits this long when it works
 
 
@@ -43,6 +47,7 @@ class Deployment:
         self.directory = directory
         self.servers = servers
         self.sensors, self.alerts, self.dead = f"{name}-sensors", f"{name}-alerts", f"{name}-dead"
+        self.commits = f"{name}.commits"
         self.config = directory / "tidemark.yaml"
         self.config.write_text(
             yaml.safe_dump(
@@ -58,11 +63,20 @@ class Deployment:
                     "dead_letter": {"topic": self.dead},
                     "trigger": "200ms",
                     "http": {"port": 0},
-                    "spark": {"master": "local[2,4]", "driver_memory": "1g", "conf": {JVM_OPTIONS: SHORT_LIVED}},
+                    "spark": {"master": "local[2,4]", "driver_memory": "1g", "conf": {JVM_OPTIONS: LEAN}},
                 }
             )
         )
         self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "log_level": 0})  # a broker may be away
+
+    @classmethod
+    def with_topics(cls, directory: Path, servers: str, name: str) -> Self:
+        """Return a deployment whose sensors and alerts have their topics, for readers that begin before it runs."""
+        made = cls(directory, servers, name)
+        preflight = Preflight(KafkaConnection(servers))
+        for topic in (made.sensors, made.alerts):
+            assert preflight.ensure(topic, PARTITIONS, 1, {})
+        return made
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of `tidemark` for this configuration."""
@@ -103,6 +117,13 @@ class Deployment:
         """Write one record as it is; to a partition of the key's own unless one is named."""
         self.producer.produce(self.sensors, value, key, partition)
         self.producer.poll(0)
+
+    def delete_topics(self) -> None:
+        """Delete what it has read and written."""
+        topics = [self.sensors, self.alerts, self.dead, self.commits]
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        for deleted in admin.delete_topics(topics).values():
+            deleted.result(DEADLINE)
 
     @contextmanager
     def running(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Run]:

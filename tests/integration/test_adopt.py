@@ -21,8 +21,8 @@ from detector.app.adopt import look_up
 from detector.app.checkpoint import Checkpoint
 from detector.errors import ContractError
 from detector.kafka.broker import EmbeddedBroker
-from detector.kafka.commit_log import Marker
 from detector.kafka.connection import KafkaConnection
+from detector.kafka.marker import Marker
 from detector.kafka.preflight import Preflight, TopicFacts
 from detector.pipeline.alerts import incident_id
 from detector.settings import Settings, load

@@ -22,10 +22,19 @@ NODES = (1, 2, 3)
 PARTITIONS = 3  # so that each node leads one
 COPIES = 3
 PAUSE = 0.005  # seconds between two transactions
+MORE = 10  # transactions, by which it is known that publishing goes on
 # Seconds. A dead node that was the active controller: 2 s until the others miss its fetches, some 1 s of election, 4 s
 # (SESSION_TIMEOUT_MS) until the new one misses its heartbeats and gives its partitions to others. Clients look again at
 # least once a second. Twice that, for a busy machine.
 LONGEST_COMMIT = 16.0
+
+
+def wait_until(happened: Callable[[], bool], seconds: float, found: Callable[[], object]) -> None:
+    """Wait for what a thread of the test does; `found` says how far it has come when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, found()
+        time.sleep(0.01)
 
 
 class Publishing:
@@ -34,7 +43,6 @@ class Publishing:
     def __init__(self, publish: Callable[[int], None]) -> None:
         self._publish = publish
         self._stopping = threading.Event()
-        self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.count = 0
         self.longest = 0.0
@@ -49,11 +57,10 @@ class Publishing:
             self._stopping.set()
             self._thread.join(PATIENCE)
 
-    def wait_for(self, more: int) -> None:
-        """Wait until so many more transactions are committed."""
-        wanted = self.count + more
-        with self._moved:
-            assert self._moved.wait_for(lambda: self.error or self.count >= wanted, 2 * LONGEST_COMMIT), self.count
+    def wait_for_more(self) -> None:
+        """Wait until some more transactions are committed."""
+        wanted = self.count + MORE
+        wait_until(lambda: self.error is not None or self.count >= wanted, 2 * LONGEST_COMMIT, lambda: self.count)
         assert self.error is None, self.error
 
     def _run(self) -> None:
@@ -61,14 +68,15 @@ class Publishing:
             while not self._stopping.wait(PAUSE):
                 began = time.monotonic()
                 self._publish(self.count)
-                with self._moved:
-                    self.longest = max(self.longest, time.monotonic() - began)
-                    self.count += 1
-                    self._moved.notify_all()
-        except Exception as error:  # noqa: BLE001 - of any kind: told by `wait_for`
+                self.longest = max(self.longest, time.monotonic() - began)
+                self.count += 1
+        except Exception as error:  # noqa: BLE001 - of any kind: told by `wait_for_more`
             self.error = error
-            with self._moved:
-                self._moved.notify_all()
+
+
+def all_go_on(*publishing: Publishing) -> None:
+    for each in publishing:
+        each.wait_for_more()
 
 
 class Following:
@@ -94,10 +102,10 @@ class Following:
 
     def wait_for(self, count: int) -> None:
         """Wait until each partition has given so many records."""
-        deadline = time.monotonic() + PATIENCE
-        while min(map(len, self.values.values())) < count:
-            assert time.monotonic() < deadline, {partition: len(values) for partition, values in self.values.items()}
-            time.sleep(0.05)
+        wait_until(lambda: min(self._lengths()) >= count, PATIENCE, self._lengths)
+
+    def _lengths(self) -> list[int]:
+        return [len(values) for values in self.values.values()]
 
     def _run(self) -> None:
         while not self._stopping:
@@ -157,11 +165,9 @@ def test_any_one_node_of_three_may_be_killed(cluster: EmbeddedBroker) -> None:
     with events.going_on(), published.going_on():
         with plain.going_on(), fenced.going_on():
             for node in NODES:
-                for publishing in (plain, fenced):
-                    publishing.wait_for(10)
+                all_go_on(plain, fenced)
                 cluster.kill(node)
-                for publishing in (plain, fenced):
-                    publishing.wait_for(10)
+                all_go_on(plain, fenced)
                 cluster.start(node)
         numbers = [str(number).encode() for number in range(plain.count)]
         events.wait_for(plain.count)

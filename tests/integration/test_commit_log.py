@@ -11,9 +11,10 @@ import pytest
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.broker import EmbeddedBroker
-from detector.kafka.commit_log import AbortedError, CommitLog, Marker, OutgoingMessage
+from detector.kafka.commit_log import AbortedError, CommitLog, OutgoingMessage
 from detector.kafka.compacted import read_latest
 from detector.kafka.connection import KafkaConnection
+from detector.kafka.marker import Marker
 from tests.integration.kafka_records import PATIENCE, Record, log_on, read, transaction, write
 
 MARKER = Marker(

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from detector.app.checkpoint import Checkpoint
+from detector.app.checkpoint_lock import locked
 from detector.app.doctor.deployment import Deployment, Kafka
 from detector.app.doctor.examination import examine
 from detector.app.doctor.findings import Result, Status, first_failure
@@ -112,7 +113,7 @@ def test_a_healthy_deployment_is_found_well_beside_the_instance_that_runs(place:
     place.run(batches=3)
     topics = Preflight(KafkaConnection(place.servers)).topics()
 
-    with place.checkpoint.locked(take_over=False):
+    with locked(place.checkpoint.directory):
         before = files(place.directory)
         found = place.examine()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from detector.kafka.connection import KafkaConnection
 from detector.kafka.preflight import Preflight
 from detector.pipeline.decode import DecodeSpec
 from detector.pipeline.identity import AssetRule
-from tests.integration.kafka_records import read
+from tests.integration.kafka_records import PATIENCE, read
 from tests.unit.pipeline.raw_records import decode_rows
 from tests.unit.test_cli import tidemark
 
@@ -77,3 +78,33 @@ def test_ctrl_c_ends_it_in_order(broker: EmbeddedBroker, new_topic: Callable[...
     assert running.returncode == 0, rest
     assert "records sent" in rest
     assert json.loads(read(broker.bootstrap_servers, topic)[0].value or b"")["asset_id"] == "intake"
+
+
+def test_it_waits_while_the_broker_takes_nothing_and_then_goes_on(
+    broker: EmbeddedBroker, new_topic: Callable[..., str]
+) -> None:
+    topic = new_topic("plant")
+    arguments = _command(broker.bootstrap_servers, topic, "--every", "1s")
+    command = [sys.executable, "-c", "from detector.cli import main; main()", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        lines = iter(running.stdout or ())
+        try:
+            assert any(f"sensors, into topic {topic}" in line for line in lines)
+            _send(broker, signal.SIGSTOP)
+            assert any("Kafka has taken nothing for" in line for line in lines)
+            _send(broker, signal.SIGCONT)
+            assert any("Kafka takes records again" in line for line in lines)
+            running.send_signal(signal.SIGINT)
+            *_, last = lines
+            assert running.wait(PATIENCE) == 0
+        finally:
+            _send(broker, signal.SIGCONT)
+            running.kill()
+    said = int(last.split()[0].replace(",", ""))
+    assert said >= len(SENSORS)
+    assert len(read(broker.bootstrap_servers, topic)) >= said
+
+
+def _send(broker: EmbeddedBroker, number: signal.Signals) -> None:
+    for process in broker.pids.values():
+        os.kill(process, number)

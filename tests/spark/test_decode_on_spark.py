@@ -15,15 +15,12 @@ from pyspark.sql import functions as f
 
 from detector.pipeline import columns as c
 from detector.pipeline import schema
-from detector.pipeline.decode import (
+from detector.pipeline.decode import REJECT_REASONS, DecodeSpec, RecordDecoder, decode
+from detector.pipeline.decoded import (
     BLOCK_OFFSETS,
     LEADS_OBSERVED,
     NEWEST_OBSERVED,
     REJECT_BLOCKS,
-    REJECT_REASONS,
-    DecodeSpec,
-    RecordDecoder,
-    decode,
     observe_rejects,
     valid,
 )

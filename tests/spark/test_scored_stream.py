@@ -21,15 +21,8 @@ from detector.app.stream import scored_stream
 from detector.pipeline import columns as c
 from detector.pipeline import schema
 from detector.pipeline.alerts import AlertContext
-from detector.pipeline.decode import (
-    BLOCK_OFFSETS,
-    DECODED_OBSERVATION,
-    REJECT_BLOCKS,
-    REJECT_REASONS,
-    DecodeSpec,
-    decode,
-    valid,
-)
+from detector.pipeline.decode import REJECT_REASONS, DecodeSpec, decode
+from detector.pipeline.decoded import BLOCK_OFFSETS, DECODED_OBSERVATION, REJECT_BLOCKS, valid
 from detector.pipeline.encode import read_summary
 from detector.pipeline.identity import AssetRule
 from detector.pipeline.schema import topic_id

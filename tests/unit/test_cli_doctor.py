@@ -52,6 +52,27 @@ def test_each_finding_has_its_mark_and_each_advice_a_line_of_its_own() -> None:
     assert "· clock         not checked: Kafka does not answer" in lines
 
 
+def test_what_a_finding_lists_stays_indented_where_its_lines_are_wrapped() -> None:
+    listed = "2 settings are wrong:\n  source: " + "set it " * 12 + "\n  windows.length: write 10s"
+    console = Console(file=StringIO(), width=60)
+    console.print(rows(Result("machine", "settings", (failed(ConfigError, listed),))))
+    assert isinstance(console.file, StringIO)
+
+    first, *rest = (line[16:] for line in console.file.getvalue().splitlines())
+
+    assert first.startswith("2 settings")
+    assert len(rest) > 2
+    assert all(line.startswith("  ") and not line.startswith("   ") for line in rest)
+
+
+def test_a_finding_is_one_line_where_there_is_no_terminal() -> None:
+    done = tidemark("doctor", "--set", "windows.length=soon", COLUMNS="40")
+
+    (line,) = [line.rstrip() for line in done.stdout.splitlines() if "windows.length" in line]
+    assert line.strip().startswith("windows.length: 'soon' is not a duration; write 500ms")
+    assert line.endswith("(flag windows.length)")
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(len(line) for line in shown(width).splitlines()) <= width

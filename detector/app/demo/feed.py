@@ -19,7 +19,9 @@ from detector.app.demo.play import Message, Play, Tick
 from detector.errors import TransientError
 from detector.kafka.connection import KafkaConnection
 
-FLUSH_SECONDS: Final = 30.0  # for what is on the way; the broker is on this machine
+FLUSH_SECONDS: Final = 30.0  # in which the broker takes nothing of what is on the way; it is on this machine
+LOOK_SECONDS: Final = 0.5  # how often it is looked at what the broker has taken
+FOR_EVER: Final = 0  # of message.timeout.ms: whoever flushes decides how long a record is tried
 
 
 class Sender:
@@ -34,6 +36,8 @@ class Sender:
     flush_seconds : float
         Whenever so much event time has passed it waits for the broker: no partition is then ever further ahead of
         another than that, and for a lateness of as much nothing is late.
+    patient : callable
+        Asked while it waits for the broker, with the seconds since that took the last record: whether to wait on.
 
     Attributes
     ----------
@@ -41,14 +45,33 @@ class Sender:
         Sent so far.
     """
 
-    def __init__(self, connection: KafkaConnection, topic: str, flush_seconds: float = math.inf) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        flush_seconds: float = math.inf,
+        patient: Callable[[float], bool] = lambda silence: silence < FLUSH_SECONDS,
+    ) -> None:
         self.records = 0
         self._topic = topic
         self._flush_seconds = flush_seconds
+        self._patient = patient
         self._flushed = -math.inf
         self._failed: list[KafkaError] = []
         # `flush` says once what it says again and again while the broker is away.
-        self._producer = Producer({**connection.librdkafka(), "log_level": 2})
+        self._producer = Producer(
+            {
+                **connection.librdkafka(),
+                "log_level": 2,
+                "message.timeout.ms": FOR_EVER,
+                "error_cb": self._met,
+            }
+        )
+
+    @property
+    def taken(self) -> int:
+        """Records that the broker has."""
+        return self.records - len(self._producer)
 
     def send(self, tick: Tick) -> None:
         """Send one tick.
@@ -67,10 +90,21 @@ class Sender:
         self.records += len(tick.messages)
 
     def flush(self) -> None:
-        """Wait until the broker has everything."""
-        left = self._producer.flush(FLUSH_SECONDS)
+        """Wait until the broker has everything.
+
+        Raises
+        ------
+        TransientError
+            If it refuses a record or this client, or takes nothing and waiting has an end.
+        """
+        least, taken_at = len(self._producer), time.monotonic()
+        while (left := self._producer.flush(LOOK_SECONDS)) and not self._failed:
+            if left < least:
+                least, taken_at = left, time.monotonic()
+            if not self._patient(time.monotonic() - taken_at):
+                break
         if left or self._failed:
-            why = self._failed[0].str() if self._failed else f"{left} records not taken in {FLUSH_SECONDS:.0f} s"
+            why = self._failed[0].str() if self._failed else f"the broker has not taken {left} records"
             raise TransientError(f"records could not be written to {self._topic}: {why}; see the broker's log")
 
     def _produce(self, message: Message) -> None:
@@ -79,6 +113,10 @@ class Sender:
         except BufferError:  # the queue is full
             self.flush()
             self._produce(message)
+
+    def _met(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTHENTICATION:  # noqa: SLF001 - public constant; no waiting helps
+            self._failed.append(error)
 
     def _delivered(self, error: KafkaError | None, _record: object) -> None:
         if error is not None:

@@ -20,8 +20,8 @@ from rich.text import Text
 from detector.app.demo.board import Board, Sensor
 from detector.app.demo.judge import Received
 from detector.app.demo.palette import CALM, MARKS, NEW, SEVERITIES, WORD_WIDTH, Mark
-from detector.app.demo.play import iso
 from detector.app.demo.sparkline import Scale, decimals
+from detector.pipeline.instants import iso
 
 TWO_COLUMNS: Final = 79  # cells from which on there are two columns of sensors
 WIDE_COLUMN: Final = 54  # cells that each of more than two must have

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -140,11 +140,6 @@ class Play:
     sensors: tuple[Sensor, ...] = ()
 
 
-def iso(time: float) -> str:
-    """Render epoch seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
-
-
 def epoch(text: str) -> float:
-    """Undo `iso`."""
+    """Return the epoch seconds of an ISO 8601 text."""
     return datetime.fromisoformat(text).timestamp()

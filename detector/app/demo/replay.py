@@ -14,7 +14,7 @@ from typing import Final
 
 import pandas as pd
 
-from detector.app.demo.play import WARM_UP_WINDOWS, Event, Message, Play, Tick, iso
+from detector.app.demo.play import WARM_UP_WINDOWS, Event, Message, Play, Tick
 from detector.app.series import (
     LABEL_COLUMNS,
     LABELS,
@@ -32,6 +32,7 @@ from detector.app.series import (
     runs,
 )
 from detector.errors import ConfigError
+from detector.pipeline.instants import iso
 
 LIVE_REAL_SECONDS: Final = 30.0  # what the live part takes unless a speed is given
 LEAST_WINDOWS: Final = 64  # of history; fewer leave no tail to calibrate (models.training)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from detector.app.demo.judge import Judgement, Verdict
 from detector.app.demo.palette import CRITICAL, GOOD, MINOR
-from detector.app.demo.play import iso
+from detector.pipeline.instants import iso
 
 INDENT: Final = 2
 GAP: Final = 2

@@ -88,8 +88,7 @@ class AlertWatch:
 def count_records(connection: KafkaConnection, topic: str) -> int:
     """Return how many records a topic holds that is never compacted nor written in transactions."""
     preflight = Preflight(connection)
-    partitions = {topic: preflight.topics()[topic]}
-    first, end = preflight.offsets(partitions)[topic], preflight.offsets(partitions, end=True)[topic]
+    first, end = (bound[topic] for bound in preflight.bounds({topic: preflight.topics()[topic]}))
     return sum(last - first[partition] for partition, last in end.items())
 
 

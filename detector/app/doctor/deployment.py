@@ -8,23 +8,25 @@ Not here: what follows from the facts (the checks).
 
 from __future__ import annotations
 
-import fcntl
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
-from detector.app.checkpoint import LOCK_FILE, OWNER_FILE, Checkpoint
+from detector.app import checkpoint_lock
+from detector.app.checkpoint import OWNER_FILE, Checkpoint
 from detector.app.judge import Judge, load_judge
-from detector.kafka.commit_log import CommitLog, Marker
+from detector.app.model_registry import open_registry
+from detector.kafka.commit_log import CommitLog
 from detector.kafka.inspection import REQUEST_SECONDS, Cluster, Inspector, TopicState
+from detector.kafka.marker import Marker
 from detector.kafka.preflight import INTERNAL_TOPICS, Preflight, TopicFacts
 from detector.kafka.sampling import Sampler
 from detector.kafka.source import Offsets
 from detector.settings import Settings, specs
+from models.registry import Registry
 
 NO_OWNER: Final = "of its own, not made yet"
 
@@ -151,18 +153,8 @@ class Deployment:
 
     @cached_property
     def in_use(self) -> bool:
-        """Whether a process of this machine runs from the checkpoint.
-
-        A shared lock, for a moment: a start in that very moment would find the checkpoint in use.
-        """
-        try:
-            with (self.checkpoint.directory / LOCK_FILE).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Whether a process of this machine runs from the checkpoint."""
+        return checkpoint_lock.in_use(self.checkpoint.directory)
 
     @cached_property
     def read_up_to(self) -> Offsets:
@@ -174,7 +166,7 @@ class Deployment:
         """Whether the checkpoint was ever claimed."""
         return (self.checkpoint.directory / OWNER_FILE).exists()
 
-    @property
-    def registry(self) -> Path:
+    @cached_property
+    def registry(self) -> Registry:
         """Where the models are."""
-        return Path(self.settings.model.registry)
+        return open_registry(self.settings)

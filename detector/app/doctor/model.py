@@ -14,21 +14,23 @@ from detector.app.doctor.deployment import Deployment
 from detector.app.doctor.findings import Finding, warning, well
 from detector.app.doctor.wording import counted, span
 from detector.settings import config_digest
-from models.registry import Registry
 
 OLD_SECONDS: Final = 30 * 86_400.0  # models do not adapt; the runbook's alert about old ones waits as long
 
 
 def model(deployment: Deployment) -> Iterator[Finding]:
     """See whether there is a model, for these windows and buckets, with its files as they were published."""
-    registry, wanted = Registry(deployment.registry), deployment.settings.model.version
+    registry, wanted = deployment.registry, deployment.settings.model.version
     chosen = deployment.judge.model  # checked against windows and buckets
     named = chosen.version if wanted == chosen.version else f"{chosen.version} ({wanted})"
-    manifest = chosen.manifest
-    yield well(f"{named} of {deployment.registry}: {counted(int(manifest.training.get('sensors', 0)), 'sensor')}")
+    manifest, place = chosen.manifest, deployment.settings.model.registry
+    yield well(f"{named} of {place}: {counted(int(manifest.training.get('sensors', 0)), 'sensor')}")
     began = time.monotonic()
     registry.verify(chosen.version)
     shards = counted(len(manifest.shards), "shard")
+    if (signer := registry.signer(chosen.version)) is not None:
+        checked = "as model.trusted_keys asks for" if deployment.settings.model.trusted_keys else "not checked"
+        yield well(f"signed by key {signer}, {checked}")
     yield well(f"{shards} verified in {span(time.monotonic() - began)}, made for these windows, buckets and features")
     trained = f"trained {_age(deployment, manifest.created_at)} ago"
     if (age := _seconds(deployment, manifest.created_at)) > OLD_SECONDS:

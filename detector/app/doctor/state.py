@@ -21,8 +21,10 @@ from detector.app.judge import judge_of_unfinished
 from detector.app.lifecycle import frozen_settings
 from detector.errors import ContractError, StorageError
 from detector.kafka.alert_sink import AlertSink
-from detector.kafka.commit_log import Marker, OutgoingMessage
+from detector.kafka.commit_log import OutgoingMessage
+from detector.kafka.marker import Marker
 from detector.kafka.sink_port import SinkSpec
+from detector.pipeline import backlog
 from detector.pipeline.backlog import Place
 from detector.settings import specs
 
@@ -70,7 +72,8 @@ def batches(deployment: Deployment) -> Iterator[Finding]:
     yield well(f"offsets of {counted(partitions, 'partition')} can be read")
     if planned > finished:
         who = "the instance that runs works on it" if deployment.in_use else "the next start does it again"
-        yield well(f"batch {planned} is planned and not finished: {who}; batch {finished} is finished")
+        before = f"batch {finished} is finished" if finished >= 0 else "none is finished yet"
+        yield well(f"batch {planned} is planned and not finished: {who}; {before}")
     else:
         yield well(f"batch {finished} is the last, planned and finished")
 
@@ -78,8 +81,8 @@ def batches(deployment: Deployment) -> Iterator[Finding]:
 def unread(deployment: Deployment) -> Iterator[Finding]:
     """See how much waits, how old it is, and whether anything is gone before it was read."""
     settings, preflight = deployment.settings, deployment.kafka.preflight
-    read, first = deployment.read_up_to, preflight.offsets(deployment.source.partitions)
-    end = preflight.offsets(deployment.source.partitions, end=True)
+    read = deployment.read_up_to
+    first, end = preflight.bounds(deployment.source.partitions)
     if lost := lost_records(read, first):
         gone = sum(stop - begin for begin, stop in lost.values())
         if settings.source.on_data_loss == "fail":
@@ -91,12 +94,7 @@ def unread(deployment: Deployment) -> Iterator[Finding]:
         yield failed(ContractError, what, f"docs/runbook.md says what to do: {MADE_AGAIN}")
         return
     latest = not read and settings.source.starting_offsets == "latest"
-    ranges = {
-        (topic, partition): (begin, stop)
-        for topic, parts in end.items()
-        for partition, stop in parts.items()
-        if (begin := max(first[topic][partition], read.get(topic, {}).get(partition, 0))) < stop and not latest
-    }
+    ranges = {} if latest else backlog.unread(read, first, end)
     if not ranges:
         yield well("everything is read" if read else "begins with records that are still to come")
         return

@@ -75,8 +75,7 @@ def _training_seconds(deployment: Deployment) -> float:
 
 def records(deployment: Deployment) -> Iterator[Finding]:
     """See whether the newest records can be used as the settings read them."""
-    ends = deployment.kafka.preflight.offsets(deployment.source.partitions, end=True)
-    firsts = deployment.kafka.preflight.offsets(deployment.source.partitions)
+    firsts, ends = deployment.kafka.preflight.bounds(deployment.source.partitions)
     places = {(topic, p): (firsts[topic][p], end) for topic, parts in ends.items() for p, end in parts.items()}
     ranges = {place: (max(first, end - NEWEST), end) for place, (first, end) in places.items() if first < end}
     if not ranges:

@@ -27,7 +27,8 @@ from detector.app.series import Clock, Entity, Series, clock_of, read_series, re
 from detector.errors import ConfigError
 from detector.pipeline import columns as c
 from detector.pipeline import schema
-from detector.pipeline.decode import REJECT_REASONS, DecodeSpec, decode, observe_rejects, valid
+from detector.pipeline.decode import REJECT_REASONS, DecodeSpec, decode
+from detector.pipeline.decoded import observe_rejects, valid
 from detector.pipeline.identity import AssetRule
 from detector.pipeline.json_records import RecordLayout
 from detector.pipeline.scoring import to_batch

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import pytest
 
 from detector.app.checkpoint import Checkpoint
-from detector.errors import ContractError, FencedError, StorageError
+from detector.errors import ContractError, StorageError
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts
 
 QUERY = "5a9190d2-78e8-4e16-9f98-19fd99ba3542"
@@ -189,30 +187,3 @@ def test_a_crash_while_the_owner_was_written_is_made_good(tmp_path: Path) -> Non
 
     assert checkpoint.claim(FROZEN) == owner
     assert [path.name for path in tmp_path.iterdir()] == ["owner.json"]
-
-
-def test_a_checkpoint_that_a_process_holds_is_refused_to_another_unless_it_takes_over(tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path)
-    with checkpoint.locked(take_over=False):
-        with pytest.raises(FencedError, match="take-over"), Checkpoint(tmp_path).locked(take_over=False):
-            pass
-        with Checkpoint(tmp_path).locked(take_over=True):
-            pass
-    with Checkpoint(tmp_path).locked(take_over=False):
-        pass
-
-
-def test_who_took_over_holds_the_checkpoint_once_the_other_process_is_gone(tmp_path: Path) -> None:
-    with contextlib.ExitStack() as old:
-        old.enter_context(Checkpoint(tmp_path).locked(take_over=False))
-        with Checkpoint(tmp_path).locked(take_over=True):
-            old.close()
-            deadline = time.monotonic() + 30
-            refused = False
-            while not refused and time.monotonic() < deadline:
-                try:
-                    with Checkpoint(tmp_path).locked(take_over=False):
-                        pass
-                except FencedError:
-                    refused = True
-            assert refused

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from structlog.testing import capture_logs
+
 from detector.app.heartbeat import Heartbeat
 
 
@@ -49,3 +51,13 @@ def test_records_that_are_not_newer_call_for_none() -> None:
 
 def test_before_the_first_record_there_is_nothing_to_close() -> None:
     assert Source().idle_at(9_000.0) == []
+
+
+def test_the_log_tells_the_time_of_the_newest_record_as_people_read_it() -> None:
+    source = Source()
+    source.heartbeat.read(1_795_000_000.0)
+
+    with capture_logs() as logged:
+        source.idle_at(1_060.0)
+
+    assert [line["newest_event_time"] for line in logged] == ["2026-11-18T11:06:40Z"]

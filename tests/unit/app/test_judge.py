@@ -11,7 +11,7 @@ import pytest
 from detector.app.checkpoint import Checkpoint
 from detector.app.judge import Judge, judge_of_unfinished, load_judge
 from detector.errors import ContractError
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.settings import Settings, config_digest, decisive, load
 from models.errors import ArtifactCorruptError
 from models.registry import Registry

@@ -11,7 +11,7 @@ import pytest
 
 from detector.app.rejects import SAVE_EVERY_BATCHES, FinishedBatch, LedgerWorker
 from detector.errors import TransientError
-from detector.kafka.dead_letter import Letters, Reread
+from detector.kafka.dead_letter import PublishedLetters, Reread
 from detector.kafka.range_reader import OffsetRange
 from detector.kafka.source import Offsets
 
@@ -25,9 +25,9 @@ class FakeLedger:
         self.calls: queue.Queue[tuple[str, object]] = queue.Queue()
         self.answers: queue.Queue[Exception | None] = queue.Queue()
 
-    def publish(self, rereads: tuple[Reread, ...]) -> Letters:
+    def publish(self, rereads: tuple[Reread, ...]) -> PublishedLetters:
         self._answer("publish", rereads)
-        return Letters(Counter({"bad_json": len(rereads)}))
+        return PublishedLetters(Counter({"bad_json": len(rereads)}))
 
     def save_progress(self, end: Offsets) -> None:
         self._answer("save", end)
@@ -54,7 +54,7 @@ class Desk:
 
     def __init__(self, max_backlog: int = 2) -> None:
         self.ledger = FakeLedger()
-        self.published: list[Letters] = []
+        self.published: list[PublishedLetters] = []
         self.worker = LedgerWorker(self.ledger, max_backlog, self.published.append, retry_seconds=0.01)  # type: ignore[arg-type]
 
     def stop(self) -> bool:
@@ -87,7 +87,7 @@ def test_rejects_are_published_and_then_recorded_as_done(desk: Desk) -> None:
 
     assert desk.ledger.next_call() == ("publish", batch(1).rereads)
     assert desk.ledger.next_call() == ("save", batch(1).end)
-    assert desk.published == [Letters(Counter(bad_json=1))]
+    assert desk.published == [PublishedLetters(Counter(bad_json=1))]
 
 
 def test_batches_are_worked_through_in_their_order(desk: Desk) -> None:
@@ -135,7 +135,7 @@ def test_a_failed_publication_is_tried_again(desk: Desk) -> None:
     calls = [desk.ledger.next_call() for _ in range(3)]
 
     assert [name for name, _ in calls] == ["publish", "publish", "save"]
-    assert desk.published == [Letters(Counter(bad_json=1))]
+    assert desk.published == [PublishedLetters(Counter(bad_json=1))]
 
 
 def test_progress_that_cannot_be_saved_does_not_publish_the_rejects_again(desk: Desk) -> None:

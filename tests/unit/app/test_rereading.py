@@ -19,7 +19,7 @@ from detector.app.rereading import between, ranges_of, reread_after, reread_whol
 from detector.kafka.dead_letter import Reread
 from detector.kafka.range_reader import OffsetRange
 from detector.kafka.source import Offsets
-from detector.pipeline.decode import BLOCK_OFFSETS
+from detector.pipeline.decoded import BLOCK_OFFSETS
 from detector.pipeline.schema import topic_id
 
 TOPICS = ("north", "south")

@@ -16,7 +16,7 @@ from detector.app.judge import Judge, Model
 from detector.app.outages import MAX_IN_A_ROW, Patience
 from detector.app.serving import Serving
 from detector.errors import FencedError, TransientError
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.settings import load
 from tests.unit.models.test_models_artifact import MANIFEST
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from detector.app.demo.judge import Received
-from detector.app.demo.play import Event, Message, Play, Tick, iso
+from detector.app.demo.play import Event, Message, Play, Tick
+from detector.pipeline.instants import iso
 
 T0 = 1_700_000_000.0 // 60 * 60
 SHIFT = Event("level shift", "pump-1", "flow", T0 + 100, T0 + 200)

@@ -15,9 +15,9 @@ from detector.app.checkpoint import Checkpoint
 from detector.app.doctor.deployment import Deployment, Kafka
 from detector.app.doctor.findings import Finding, Status
 from detector.app.lifecycle import frozen_settings
-from detector.kafka.commit_log import Marker
 from detector.kafka.inspection import Acl, Cluster, TopicState
-from detector.kafka.preflight import TopicFacts
+from detector.kafka.marker import Marker
+from detector.kafka.preflight import Bounds, TopicFacts
 from detector.settings import Settings, load
 from models.registry import Registry
 from tests.unit.app.test_checkpoint import QUERY, offsets_text, write
@@ -92,7 +92,8 @@ class Site:
         owner = checkpoint.claim(frozen_settings(self.settings))
         write(checkpoint.spark / "metadata", f'{{"id":"{QUERY}"}}')
         write(checkpoint.spark / "offsets" / str(planned), offsets_text(end, 1_500))
-        write(checkpoint.spark / "commits" / str(finished), "v1\n{}")
+        if finished >= 0:
+            write(checkpoint.spark / "commits" / str(finished), "v1\n{}")
         write(checkpoint.directory / "lock", "")
         return owner
 
@@ -131,10 +132,11 @@ class _Fake:
     def check_commits(self, commits: str) -> None:
         """Find it well."""
 
-    def offsets(self, partitions: Mapping[str, int], *, end: bool = False) -> dict[str, dict[int, int]]:
+    def bounds(self, partitions: Mapping[str, int]) -> Bounds:
         site = self._site
-        at = {p: site.ends.get(p, site.end) if end else site.first for p in range(max(partitions.values()))}
-        return {topic: {p: at[p] for p in range(count)} for topic, count in partitions.items()}
+        first = {topic: dict.fromkeys(range(count), site.first) for topic, count in partitions.items()}
+        end = {topic: {p: site.ends.get(p, site.end) for p in range(count)} for topic, count in partitions.items()}
+        return Bounds(first, end)
 
     def cluster(self) -> Cluster:
         addresses = {number: f"kafka-{number}:9092" for number in range(1, self._site.brokers + 1)}

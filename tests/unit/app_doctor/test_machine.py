@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from detector.app.checkpoint_lock import locked
 from detector.app.doctor import machine
 from detector.app.doctor.findings import Status
 from detector.errors import ConfigError, UnavailableError
@@ -96,7 +97,7 @@ def test_a_port_that_another_program_has_is_a_failure(tmp_path: Path, stranger: 
 def test_a_port_that_the_running_instance_has_is_well_and_tells_its_readiness(tmp_path: Path, tidemark: int) -> None:
     site = Site(tmp_path, (f"http.port={tidemark}",))
     site.use_checkpoint()
-    with site.checkpoint.locked(take_over=False):
+    with locked(site.checkpoint.directory):
         (found,) = machine.port(site.deployment())
 
     assert found.status is Status.WELL

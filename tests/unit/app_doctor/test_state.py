@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detector.app.checkpoint_lock import locked
 from detector.app.doctor import model, state
 from detector.app.doctor.findings import Finding, Status
 from detector.errors import ContractError, FencedError, StorageError
@@ -42,7 +43,7 @@ def test_a_checkpoint_that_is_not_there_is_well_and_is_not_made(site: Site) -> N
 def test_a_checkpoint_in_use_is_said_to_be_so_and_stays_as_it_is(site: Site) -> None:
     owner = site.use_checkpoint()
     before = files(site.checkpoint.directory)
-    with site.checkpoint.locked(take_over=False):
+    with locked(site.checkpoint.directory):
         found = list(state.directory(site.deployment()))
 
     assert f"of owner {owner}, made under these settings" in said(found)
@@ -53,7 +54,7 @@ def test_a_checkpoint_in_use_is_said_to_be_so_and_stays_as_it_is(site: Site) -> 
 def test_looking_takes_the_checkpoint_from_nobody(site: Site) -> None:
     site.use_checkpoint()
     assert not site.deployment().in_use
-    with site.checkpoint.locked(take_over=False):  # raises if somebody holds it
+    with locked(site.checkpoint.directory):  # raises if somebody holds it
         pass
 
 
@@ -80,6 +81,14 @@ def test_a_planned_batch_is_told_apart_from_a_finished_one(site: Site) -> None:
 
     assert offsets.found == "offsets of 2 partitions can be read"
     assert found.found == "batch 12 is planned and not finished: the next start does it again; batch 11 is finished"
+
+
+def test_a_planned_batch_before_which_none_was_finished_is_said_to_be_the_first(site: Site) -> None:
+    site.use_checkpoint(planned=0, finished=-1)
+
+    _, found = state.batches(site.deployment())
+
+    assert found.found == "batch 0 is planned and not finished: the next start does it again; none is finished yet"
 
 
 def test_damaged_offsets_are_named(site: Site) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from detector.errors import FencedError, TransientError
-from detector.kafka.commit_log import AbortedError, Marker, OutgoingMessage, UncertainError
+from detector.kafka.commit_log import AbortedError, OutgoingMessage, UncertainError
+from detector.kafka.marker import Marker
 
 SLOW_SECONDS = 5.0
 

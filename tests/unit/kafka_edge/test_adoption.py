@@ -10,7 +10,7 @@ import pytest
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.alert_sink import AlertSink
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.kafka.sink_port import BatchFacts, CheckpointFacts, SinkSpec
 from tests.unit.kafka_edge.deployment import JUDGED_BY, frozen_clock, messages, no_pause
 from tests.unit.kafka_edge.fake_kafka import FAULTS, CrashedError, FakeKafka, FakeLog, Faults, Transaction

@@ -6,7 +6,7 @@ import pytest
 
 from detector.errors import ContractError, FencedError, TransientError
 from detector.kafka.alert_sink import AlertSink
-from detector.kafka.commit_log import Marker
+from detector.kafka.marker import Marker
 from detector.kafka.refusals import ALIVE_INTERVALS
 from detector.kafka.sink_port import CheckpointFacts, SinkSpec
 from tests.unit.kafka_edge.deployment import JUDGED_BY, facts, frozen_clock, messages, no_pause, spec

@@ -224,6 +224,16 @@ def test_sparks_harmless_messages_are_dropped_and_others_of_the_same_logger_are_
     assert not pattern.fullmatch(telling)
 
 
+def test_of_lost_records_spark_says_a_few_single_lines() -> None:
+    pairs = [line.split(" = ", 1) for line in SPARK_LOG4J2.read_text().splitlines() if " = " in line]
+    settings = dict(pairs)
+
+    assert settings["logger.lost.name"] == f"{SPARK}.sql.kafka010.consumer.KafkaDataConsumer"
+    assert (settings["logger.lost.additivity"], settings["logger.lost.appenderRef.few.ref"]) == ("false", "few")
+    assert settings["appender.few.layout.pattern"].endswith("%n%ex{none}")
+    assert settings["appender.few.filter.burst.type"] == "BurstFilter"
+
+
 def test_sparks_log_starts_at_warning_and_goes_to_standard_error() -> None:
     text = SPARK_LOG4J2.read_text()
     assert "rootLogger.level = warn" in text

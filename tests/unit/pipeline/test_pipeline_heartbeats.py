@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from detector.pipeline.decode import DecodeSpec, RecordDecoder
+from detector.pipeline.schema import topic_id
 from tests.unit.pipeline.raw_records import STAMP, raw_batch, record
 
 SPEC = DecodeSpec(heartbeat_topic="beats")
@@ -31,5 +32,14 @@ def test_what_is_no_heartbeat_in_its_topic_is_rejected(payload: bytes | None) ->
 
 def test_a_number_in_another_topic_is_no_heartbeat() -> None:
     (row,) = RecordDecoder(SPEC).decode(raw_batch([b"1795000000000000"], ["plant"])).to_pylist()
+
+    assert row["reject_reason"] == "not_an_object"
+
+
+def test_a_topic_with_the_code_of_the_heartbeats_is_another_topic() -> None:
+    assert topic_id("plumless") == topic_id("buckeroo")
+    spec = DecodeSpec(heartbeat_topic="plumless")
+
+    (row,) = RecordDecoder(spec).decode(raw_batch([b"1795000000000000"], ["buckeroo"])).to_pylist()
 
     assert row["reject_reason"] == "not_an_object"
