@@ -1,6 +1,6 @@
 # Every target does its own set-up first, and set-up that is done is not done again.
-# Options: PYTHON=python3.12 (any 3.11 or newer), SEEDS=20 FIRST_SEED=7 for test-fault, ARGS="..." for demo, bench, quality, test and
-# lock (--upgrade).
+# Options: PYTHON=python3.12 (any 3.11 or newer), SEEDS=20 FIRST_SEED=7 AT_ONCE=1 for test-fault, ARGS="..." for demo, bench,
+# quality, test and lock (--upgrade).
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
 	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
@@ -11,10 +11,13 @@ PYTEST := $(BIN)/python -m pytest -n 2
 # A file stays on one worker, and the long files of tests/e2e come first: sorted by their number of tests they come last.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# What the tests of faults took: each is minutes.
+DURATIONS := --durations=0 --durations-min=1
 DATA ?= ../shared/quality/dev
 OUT ?= build/quality
-SEEDS ?= 1
+SEEDS ?= 2
 FIRST_SEED ?= 0
+AT_ONCE ?= 2
 LOCKS := requirements-build.lock requirements-dev.lock
 # Named by content, not by time: a fresh checkout of the same locks installs nothing.
 INSTALLED := $(VENV)/.installed-$(shell cat $(LOCKS) pyproject.toml 2>/dev/null | cksum | tr -d ' ')
@@ -45,11 +48,12 @@ quality: setup ## judge labelled series (DATA=directory OUT=results)
 test: setup ## run all tests, with a real broker and Spark
 	@$(PYTEST) $(BY_FILE) $(ARGS)
 
-test-fault: setup ## kill the application at every step of a batch (SEEDS=1)
-	@SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) $(BIN)/python -m pytest tests/fault/test_kills.py -s $(ARGS)
+test-fault: setup ## kill the application at every step of a batch (SEEDS=2)
+	@SEEDS=$(SEEDS) FIRST_SEED=$(FIRST_SEED) AT_ONCE=$(AT_ONCE) \
+		$(BIN)/python -m pytest tests/fault/test_kills.py -s $(DURATIONS) $(ARGS)
 
 test-surroundings: setup ## break what it stands on: Kafka, workers, executors, disk; take over
-	@$(PYTEST) $(BY_FILE) tests/fault --ignore tests/fault/test_kills.py $(ARGS)
+	@$(PYTEST) $(BY_FILE) tests/fault --ignore tests/fault/test_kills.py $(DURATIONS) $(ARGS)
 
 image-build: ## build the image alone
 	@.ci/image build

@@ -16,6 +16,7 @@ from typing import Literal
 
 from detector import failpoints
 from tests.e2e.deployment import DEADLINE, Run
+from tests.fault.processes import children_of
 
 Target = Literal["Python", "JVM", "both"]
 TARGETS: tuple[Target, ...] = ("Python", "JVM", "both")
@@ -105,11 +106,10 @@ def kills(seed: int, directory: Path) -> list[Kill]:
 
 
 def java_of(pid: int) -> int:
-    """Return the process id of the JVM that a process has started, from whichever thread."""
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().strip() == "java":
-                return int(child)
+    """Return the process id of the JVM that a process has started."""
+    for child in children_of(pid):
+        if Path(f"/proc/{child}/comm").read_text().strip() == "java":
+            return child
     raise AssertionError(f"process {pid} has no JVM")
 
 

@@ -1,4 +1,4 @@
-"""The sensors of the fault tests: a history, then one stretch of live records after another, each with its faults.
+"""The plant of the fault tests: a history and its model, then one stretch of live records after another, with faults.
 
 Not here: what is done to the process meanwhile (``kills``).
 """
@@ -6,10 +6,14 @@ Not here: what is done to the process meanwhile (``kills``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Message
 
+from models.artifact import population_to_bytes, shard_to_bytes
+from models.registry import Registry
 from tests.e2e.deployment import SENSORS, Deployment
 
 ASSETS = ("pump-1", "pump-2", "kiln", "mill")
@@ -26,9 +30,52 @@ POISON = b"no record: "
 Event = tuple[str, str, str, str]  # asset, sensor, opened or resolved, start of the window
 
 
-def produce_history(deployment: Deployment) -> None:
-    """Write what the model is trained on."""
-    deployment.produce(range(HISTORY), assets=ASSETS)
+@dataclass(frozen=True)
+class Model:
+    """A model of the plant, which runs on any broker can use.
+
+    Attributes
+    ----------
+    registry : Path
+    version : str
+    seed : int
+        Of all that is random in training.
+    """
+
+    registry: Path
+    version: str
+    seed: int = 0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a run needs to use it."""
+        settings = (
+            f"model.registry={self.registry}",
+            f"model.version={self.version}",
+            f"model.seed={self.seed}",
+        )
+        return tuple(part for setting in settings for part in ("--set", setting))
+
+    def twin(self) -> Model:
+        """Publish what says the same and is another model, under another setting, to markers and checkpoints."""
+        registry, seed = Registry(self.registry), self.seed + 1
+        manifest = registry.manifest(self.version)
+        loaded = ((bucket, registry.load_shard(self.version, bucket)) for bucket in manifest.shards)
+        shards = [(bucket, shard_to_bytes(shard, manifest.profile)) for bucket, shard in loaded if shard]
+        population = registry.load_population(self.version)
+        other = replace(manifest, training={**manifest.training, "seed": seed})
+        version = registry.publish(other, shards, population_to_bytes(population) if population else None)
+        return Model(self.registry, version, seed)
+
+
+def train(directory: Path, servers: str) -> Model:
+    """Return a model from a directory; the first call for it writes a history and trains."""
+    registry = directory / "registry"
+    if not (versions := Registry(registry).versions()):
+        history = Deployment.with_topics(directory, servers, "history")
+        history.produce(range(HISTORY), assets=ASSETS)
+        versions = [history.train()["version"]]
+    return Model(registry, versions[0])
 
 
 def produce_warm_up(deployment: Deployment) -> None:

@@ -5,6 +5,7 @@ Not here: which of them is killed, and when.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -13,11 +14,10 @@ from pathlib import Path
 def children_of(pid: int) -> list[int]:
     """Return the process ids of a process's children, whichever thread has started them."""
     found = []
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in children.read_text().split()]
-        except OSError:  # the thread, or the process, has ended meanwhile
-            continue
+    with contextlib.suppress(OSError):  # the process has ended meanwhile
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # the thread has
+                found += [int(child) for child in children.read_text().split()]
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.e2e.deployment import DEADLINE
+from tests.e2e.deployment import DEADLINE, PARTITIONS, Deployment, Run
 
 
 class Reader:
@@ -25,11 +25,11 @@ class Reader:
         When each came (`time.monotonic`), and what it says.
     """
 
-    def __init__(self, servers: str, topic: str, partitions: int) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         self.alerts: list[tuple[float, dict[str, Any]]] = []
-        config = {"group.id": "reader", "isolation.level": "read_committed"}
-        self._consumer = Consumer({"bootstrap.servers": servers, "log_level": 0, **config})  # a broker may be away
-        self._consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+        config = {"group.id": "reader", "isolation.level": "read_committed", "log_level": 0}  # a broker may be away
+        self._consumer = Consumer({"bootstrap.servers": deployment.servers, **config})
+        self._consumer.assign([TopicPartition(deployment.alerts, partition, 0) for partition in range(PARTITIONS)])
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
@@ -45,16 +45,17 @@ class Reader:
         self._thread.join()
         self._consumer.close()
 
-    def wait_for(self, wanted: Callable[[dict[str, Any]], bool], since: int = 0) -> float:
-        """Wait for an alert after the first `since`; return when it came."""
+    def wait_for(self, run: Run, wanted: Callable[[dict[str, Any]], bool], since: int = 0) -> float:
+        """Wait for an alert after the first `since`, as long as the run lives; return when it came."""
         deadline = time.monotonic() + DEADLINE
         with self._changed:
             while time.monotonic() < deadline:
                 for at, alert in self.alerts[since:]:
                     if wanted(alert):
                         return at
+                assert run.process.poll() is None, run.log()
                 self._changed.wait(1)
-        raise AssertionError(f"the alert did not come; the last of {len(self.alerts)}: {self.alerts[-3:]}")
+        raise AssertionError(f"the alert did not come; the last of {len(self.alerts)}: {self.alerts[-3:]}\n{run.log()}")
 
     def wait_for_count(self, count: int) -> None:
         """Wait until so many alerts have come."""

@@ -1,157 +1,151 @@
 """The process is killed at every step of a micro-batch; each alert comes once all the same.
 
 The oracle is a run over the same records that nobody disturbs. Alerts are read while the faults happen, and again
-afterwards.
+afterwards. Some seeds are tried at a time: each has a process, a checkpoint and topics of its own on the one broker.
+
+``SEEDS`` in the environment says how many seeds are tried, ``FIRST_SEED`` which is the first, ``AT_ONCE`` how many at a
+time.
 
 Not here: the protocol under every schedule of faults (``tests/unit/kafka_edge/test_exactly_once.py``).
 """
 
 from __future__ import annotations
 
+import os
 import shutil
-import statistics
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from detector.errors import DetectorError
 from detector.kafka.broker import EmbeddedBroker
-from detector.kafka.connection import KafkaConnection
-from detector.kafka.preflight import Preflight
 from tests.e2e.deployment import Deployment
 from tests.fault import plant
 from tests.fault.kills import POINTS, Kill, kills
-from tests.fault.plant import Event
+from tests.fault.outcome import Outcome, table
+from tests.fault.plant import Event, Model
 from tests.fault.reader import Reader
 
+FIRST_SEED = int(os.environ.get("FIRST_SEED", "0"))
+SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("SEEDS", "1")))
+AT_ONCE = int(os.environ.get("AT_ONCE", "2"))
+# Those that are tried at a time share two cores, as CI has them.
+SHARE = ("--set", f"spark.master=local[{max(1, 2 // AT_ONCE)},4]")
 STRETCHES = 2 * len(POINTS)  # one while the process is down, one in which it is killed
-ALERT_PARTITIONS = 2
-SEEDS_OF_MODELS = (0, 1)
 FINISHED_FIRST = "a published batch is finished by its own judge first"
 
 
-@dataclass
-class Outcome:
-    """What came of the kills of all seeds."""
-
-    expected: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    restarts: int = 0
-    first_alert: list[float] = field(default_factory=list)
-
-    def add(self, expected: Counter[Event], *seen: Counter[Event]) -> None:
-        """Count one seed, by what several readers have seen."""
-        self.restarts += len(POINTS)
-        self.expected += sum(expected.values())
-        self.lost += max(sum((expected - each).values()) for each in seen)
-        self.duplicated += max(sum((each - expected).values()) for each in seen)
-
-    def __str__(self) -> str:
-        """Return the row of the table in docs/guarantees.md."""
-        median, worst = statistics.median(self.first_alert), max(self.first_alert)
-        cells = (self.restarts, self.expected, self.lost, self.duplicated, f"{median:.1f} s", f"{worst:.1f} s")
-        return (
-            "| restarts | alerts expected | lost | duplicated | first alert, median | worst |\n"
-            "| ---: | ---: | ---: | ---: | ---: | ---: |\n"
-            f"| {' | '.join(map(str, cells))} |"
-        )
-
-
-def new_deployment(directory: Path, broker: EmbeddedBroker, name: str) -> Deployment:
-    deployment = Deployment(directory, broker.bootstrap_servers, name)
-    preflight = Preflight(KafkaConnection(broker.bootstrap_servers))
-    assert preflight.ensure(deployment.sensors, 2, 1, {})
-    assert preflight.ensure(deployment.alerts, ALERT_PARTITIONS, 1, {})
-    return deployment
-
-
 @dataclass(frozen=True)
-class Reference:
-    """The models of all runs, what a run that nobody disturbs says of all stretches, and what came of the others.
+class Trials:
+    """What all seeds share.
 
-    The two models differ in the seed of the population's model, which judges no sensor here: they say the same, but are
-    two models under two settings to the marker and the checkpoint.
+    Attributes
+    ----------
+    directory : Path
+        For what they leave behind.
+    servers : str
+        The broker.
+    models : tuple of Model
+        The second is promoted after the kill before Spark's commit. They say the same.
+    expected : Future of Counter of Event
+        What a run says that nobody disturbs.
     """
 
-    registry: Path
-    versions: tuple[str, str]
-    expected: Counter[Event]
-    outcome: Outcome
+    directory: Path
+    servers: str
+    models: tuple[Model, Model]
+    expected: Future[Counter[Event]]
 
-    def options(self, judge: int = 0) -> tuple[str, ...]:
-        """What a run needs to use one of the models."""
-        settings = (
-            f"model.registry={self.registry}",
-            f"model.version={self.versions[judge]}",
-            f"model.seed={SEEDS_OF_MODELS[judge]}",
-        )
-        return tuple(part for setting in settings for part in ("--set", setting))
+    def outcome(self, seed: int) -> Outcome:
+        """Do all the kills of a seed; keep files and topics only where something was lost or came twice."""
+        began = time.monotonic()
+        directory = self.directory / f"seed-{seed}"
+        directory.mkdir()
+        deployment = Deployment.with_topics(directory / "deployment", self.servers, f"killed-{seed}")
+        plant.produce_warm_up(deployment)
+        with Reader(deployment) as reader:
+            last, first_alerts = self._kill_all(deployment, reader, kills(seed, directory))
+            during = Counter(plant.event(alert) for _, alert in reader.alerts)
+        assert FINISHED_FIRST in (deployment.directory / "run.log").read_text()
+        alerts = deployment.alert_values(deployment.read_all(deployment.alerts))
+        assert len({alert["alert_id"] for alert in alerts}) == len(alerts)
+        assert_dead_letters(deployment, last)
+        after, expected = Counter(map(plant.event, alerts)), self.expected.result()
+        found = Outcome(seed, expected, during, after, first_alerts, time.monotonic() - began)
+        if not found.lost and not found.duplicated:
+            deployment.delete_topics()
+            shutil.rmtree(directory)
+        return found
 
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory, broker: EmbeddedBroker) -> Reference:
-    directory = tmp_path_factory.mktemp("reference")
-    history = new_deployment(directory / "history", broker, "history")
-    plant.produce_history(history)
-    first, second = (history.train("--set", f"model.seed={each}")["version"] for each in SEEDS_OF_MODELS)
-    found = Reference(history.directory / "registry", (first, second), Counter(), Outcome())
-    calm = new_deployment(directory / "calm", broker, "calm")
-    plant.produce_warm_up(calm)
-    with Reader(calm.servers, calm.alerts, ALERT_PARTITIONS) as reader, calm.running(*found.options()) as run:
-        for number in range(STRETCHES):
-            plant.produce_stretch(calm, number)
-        plant.produce_closing(calm, STRETCHES)
-        reader.wait_for(lambda alert: plant.opens(alert, STRETCHES - 1))
-        reader.wait_for_count(2 * STRETCHES)
-        assert run.stop() == 0, run.log()
-        found.expected.update(plant.event(alert) for _, alert in reader.alerts)
-    opened = {f"{asset}/{sensor}" for asset, sensor, what, _ in found.expected if what == "opened"}
-    assert {plant.faulty(number) for number in range(STRETCHES)} <= opened
-    return found
-
-
-@pytest.mark.timeout(900)
-def test_killed_at_every_step_each_alert_comes_once(
-    seed: int, tmp_path: Path, broker: EmbeddedBroker, reference: Reference
-) -> None:
-    expected, outcome = reference.expected, reference.outcome
-    deployment = new_deployment(tmp_path / "killed", broker, f"killed-{seed}")
-    plant.produce_warm_up(deployment)
-    with Reader(deployment.servers, deployment.alerts, ALERT_PARTITIONS) as reader:
-        judge, finished_first = 0, 0
+    def _kill_all(self, deployment: Deployment, reader: Reader, planned: list[Kill]) -> tuple[Model, list[float]]:
+        """Return the last model, and the seconds from each start after a kill to its first alert."""
+        model, first_alerts = self.models[0], []
         adopting: tuple[str, ...] = ()
-        for number, kill in enumerate(kills(seed, tmp_path)):
-            options = (*reference.options(judge), *adopting)
-            first_alert, log = _start_and_kill(deployment, options, reader, number, kill)
+        for number, kill in enumerate(planned):
+            first_alert, log = _start_and_kill(deployment, (*model.options, *adopting), reader, number, kill)
             assert not adopting or "adopting" in log
-            outcome.first_alert += [first_alert] if number else []  # the first start is no restart
-            finished_first += FINISHED_FIRST in log
+            first_alerts += [first_alert] if number else []  # the first start is no restart
             if kill.point.freeze_jvm:  # published, not finished by Spark: and now another model is promoted
-                judge = 1
+                model = self.models[1]
             adopting = ()
             if kill.loses_checkpoint:
                 shutil.rmtree(deployment.directory / "checkpoint")
                 adopting = ("--adopt", "--take-over")
-        with deployment.running(*reference.options(judge), *adopting) as run:
+        with deployment.running(*SHARE, *model.options, *adopting) as run:
             plant.produce_closing(deployment, STRETCHES)
-            reader.wait_for_count(sum(expected.values()))
+            reader.wait_for_count(self.expected.result().total())
             assert run.stop() == 0, run.log()
-            assert finished_first + (FINISHED_FIRST in run.log()) >= 1
-        during = Counter(plant.event(alert) for _, alert in reader.alerts)
-    after = deployment.alert_values(deployment.read_all(deployment.alerts))
-    assert_dead_letters(deployment, reference.options(judge))
-    outcome.add(expected, during, Counter(map(plant.event, after)))
-    print(outcome)  # noqa: T201 - the table of docs/guarantees.md
-    assert during == expected
-    assert Counter(map(plant.event, after)) == expected
-    assert len({alert["alert_id"] for alert in after}) == len(after)
+        return model, first_alerts
 
 
-def assert_dead_letters(deployment: Deployment, options: tuple[str, ...]) -> None:
+def undisturbed(directory: Path, servers: str, model: Model) -> Counter[Event]:
+    """Return what a run that nobody disturbs says of all stretches."""
+    deployment = Deployment.with_topics(directory, servers, "undisturbed")
+    plant.produce_warm_up(deployment)
+    with Reader(deployment) as reader, deployment.running(*model.options) as run:
+        for number in range(STRETCHES):
+            plant.produce_stretch(deployment, number)
+        plant.produce_closing(deployment, STRETCHES)
+        reader.wait_for(run, lambda alert: plant.opens(alert, STRETCHES - 1))
+        reader.wait_for_count(2 * STRETCHES)
+        assert run.stop() == 0, run.log()
+        events = Counter(plant.event(alert) for _, alert in reader.alerts)
+    opened = {f"{asset}/{sensor}" for asset, sensor, what, _ in events if what == "opened"}
+    assert {plant.faulty(number) for number in range(STRETCHES)} <= opened
+    return events
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    tmp_path_factory: pytest.TempPathFactory, broker: EmbeddedBroker, model: Model
+) -> Iterator[Mapping[int, Future[Outcome]]]:
+    """Try all seeds, some at a time; say in the end what came of all that were tried to their end."""
+    directory, servers = tmp_path_factory.mktemp("kills"), broker.bootstrap_servers
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(AT_ONCE) as pool:
+        expected = beside.submit(undisturbed, directory / "undisturbed", servers, model)
+        trials = Trials(directory, servers, (model, model.twin()), expected)
+        found = {seed: pool.submit(trials.outcome, seed) for seed in SEEDS}
+        yield found
+        pool.shutdown(cancel_futures=True)  # those that wait, where the tests end before they are tried
+    done = [each for each in found.values() if not each.cancelled() and each.exception() is None]
+    print(table([each.result() for each in done]) if done else "")  # noqa: T201 - the table of docs/guarantees.md
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_killed_at_every_step_each_alert_comes_once(seed: int, outcomes: Mapping[int, Future[Outcome]]) -> None:
+    outcome = outcomes[seed].result()
+    print(outcome)  # noqa: T201 - the long loop goes on for hours
+    assert outcome.during == outcome.expected
+    assert outcome.after == outcome.expected
+
+
+def assert_dead_letters(deployment: Deployment, model: Model) -> None:
     """Every record that cannot be read has a dead letter, and the audit finds no record unaccounted."""
     letters = {plant.place(message) for message in deployment.read_all(deployment.dead)}
     poison = {
@@ -161,7 +155,7 @@ def assert_dead_letters(deployment: Deployment, options: tuple[str, ...]) -> Non
     }
     assert len(poison) == STRETCHES
     assert poison == letters
-    audit = deployment.call("audit", "--json", *options)
+    audit = deployment.call("audit", "--json", *model.options)
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
@@ -176,8 +170,8 @@ def _start_and_kill(
     plant.produce_poison(deployment, 2 * number)
     plant.produce_stretch(deployment, 2 * number)
     began = time.monotonic()
-    with deployment.running(*options, environment=kill.environment) as run:
-        came = reader.wait_for(lambda alert: plant.opens(alert, 2 * number), since=before)
+    with deployment.running(*SHARE, *options, environment=kill.environment) as run:
+        came = reader.wait_for(run, lambda alert: plant.opens(alert, 2 * number), since=before)
         kill.arm()
         plant.produce_poison(deployment, 2 * number + 1)
         plant.produce_stretch(deployment, 2 * number + 1)

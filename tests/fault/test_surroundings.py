@@ -18,8 +18,6 @@ import pytest
 from detector.app.checkpoint import Checkpoint
 from detector.errors import StorageError
 from detector.kafka.broker import EmbeddedBroker
-from detector.kafka.connection import KafkaConnection
-from detector.kafka.preflight import Preflight
 from tests.e2e.deployment import DEADLINE, EPOCH, Deployment, Run
 from tests.fault import plant
 from tests.fault.kills import java_of, wait_until
@@ -29,7 +27,6 @@ from tests.fault.reader import Reader
 from tests.fault.small_disk import SmallDisk, small_disk
 from tests.fault.spark_cluster import spark_cluster
 
-ALERT_PARTITIONS = 2
 WORKER_KILLED, DISK_FULL, EXECUTOR_KILLED, BURST = 1, 2, 3, range(4, 6)  # the stretches
 PARTS = 6  # of a stretch in which a task is to be missed: as many tries
 FAILED = "tidemark_task_failures_total"
@@ -51,17 +48,10 @@ class OnSmallDisk(Deployment):
         return [*self.disk.enter, *super().command(*arguments)]
 
 
-def prepare(deployment: Deployment) -> None:
-    """Make the topics, and write what comes before the first stretch."""
-    preflight = Preflight(KafkaConnection(deployment.servers))
-    assert preflight.ensure(deployment.sensors, 2, 1, {})
-    assert preflight.ensure(deployment.alerts, ALERT_PARTITIONS, 1, {})
-
-
-def go_on(deployment: Deployment, reader: Reader, number: int) -> None:
+def go_on(deployment: Deployment, reader: Reader, run: Run, number: int) -> None:
     """Write a stretch and wait until its fault is announced."""
     plant.produce_stretch(deployment, number)
-    reader.wait_for(lambda alert: plant.opens(alert, number))
+    reader.wait_for(run, lambda alert: plant.opens(alert, number))
 
 
 def finish(deployment: Deployment, checkpoint: Checkpoint, reader: Reader, run: Run) -> Counter[Event]:
@@ -116,7 +106,7 @@ def batch_sizes(checkpoint: Checkpoint) -> list[int]:
 
 @pytest.mark.timeout(600)
 def test_whatever_breaks_below_it_the_same_alerts_come_once(
-    tmp_path: Path, broker: EmbeddedBroker, model: tuple[str, ...]
+    tmp_path: Path, broker: EmbeddedBroker, model: plant.Model
 ) -> None:
     one = on_one_machine(tmp_path / "one", broker.bootstrap_servers, model)
     other = on_a_cluster(tmp_path / "other", broker.bootstrap_servers, model)
@@ -125,22 +115,21 @@ def test_whatever_breaks_below_it_the_same_alerts_come_once(
     assert {plant.faulty(number) for number in range(BURST.stop)} <= opened
 
 
-def on_one_machine(directory: Path, servers: str, model: tuple[str, ...]) -> Counter[Event]:
+def on_one_machine(directory: Path, servers: str, model: plant.Model) -> Counter[Event]:
     """Run where a Python worker is killed and the checkpoint's disk is full for a while."""
-    deployment = OnSmallDisk(directory, servers, "parts-one")
-    prepare(deployment)
+    deployment = OnSmallDisk.with_topics(directory, servers, "parts-one")
     plant.produce_warm_up(deployment)
     place = directory / "checkpoint"
-    options = (*model, "--set", f"source.max_records_per_batch={MOST_RECORDS}")
-    with small_disk(place, DISK_MEGABYTES) as disk, Reader(servers, deployment.alerts, ALERT_PARTITIONS) as reader:
+    options = (*model.options, "--set", f"source.max_records_per_batch={MOST_RECORDS}")
+    with small_disk(place, DISK_MEGABYTES) as disk, Reader(deployment) as reader:
         deployment.disk = disk
         checkpoint = Checkpoint(disk.seen)
         with deployment.running(*options) as run:
             run.wait_for_log("running")
-            go_on(deployment, reader, 0)
+            go_on(deployment, reader, run, 0)
             jvm = java_of(run.process.pid)
             strike_in(deployment, run, WORKER_KILLED, lambda: kill_busy(python_workers_of(jvm)))
-            reader.wait_for(lambda alert: plant.opens(alert, WORKER_KILLED))
+            reader.wait_for(run, lambda alert: plant.opens(alert, WORKER_KILLED))
             disk.fill()
             plant.produce_stretch(deployment, DISK_FULL)
             assert run.process.wait(DEADLINE) == StorageError.exit_code, run.log()
@@ -148,26 +137,25 @@ def on_one_machine(directory: Path, servers: str, model: tuple[str, ...]) -> Cou
             assert "Traceback" not in run.log()
         disk.free()
         with deployment.running(*options) as run:
-            reader.wait_for(lambda alert: plant.opens(alert, DISK_FULL))
-            go_on(deployment, reader, EXECUTOR_KILLED)
+            reader.wait_for(run, lambda alert: plant.opens(alert, DISK_FULL))
+            go_on(deployment, reader, run, EXECUTOR_KILLED)
             events = finish(deployment, checkpoint, reader, run)
         sizes = batch_sizes(checkpoint)
         assert max(sizes) <= MOST_RECORDS, sizes
     return events
 
 
-def on_a_cluster(directory: Path, servers: str, model: tuple[str, ...]) -> Counter[Event]:
+def on_a_cluster(directory: Path, servers: str, model: plant.Model) -> Counter[Event]:
     """Run on executors of their own, of which one is killed."""
-    deployment = Deployment(directory, servers, "parts-other")
-    prepare(deployment)
+    deployment = Deployment.with_topics(directory, servers, "parts-other")
     plant.produce_warm_up(deployment)
     with (
         spark_cluster(directory) as cluster,
-        Reader(servers, deployment.alerts, ALERT_PARTITIONS) as reader,
-        deployment.running(*model, *cluster.options, environment=cluster.environment) as run,
+        Reader(deployment) as reader,
+        deployment.running(*model.options, *cluster.options, environment=cluster.environment) as run,
     ):
         for number in range(EXECUTOR_KILLED):
-            go_on(deployment, reader, number)
+            go_on(deployment, reader, run, number)
         strike_in(deployment, run, EXECUTOR_KILLED, cluster.kill_busy_executor)
-        reader.wait_for(lambda alert: plant.opens(alert, EXECUTOR_KILLED))
+        reader.wait_for(run, lambda alert: plant.opens(alert, EXECUTOR_KILLED))
         return finish(deployment, Checkpoint(directory / "checkpoint"), reader, run)

@@ -16,14 +16,10 @@ import pytest
 from detector import failpoints
 from detector.errors import FencedError
 from detector.kafka.broker import EmbeddedBroker
-from detector.kafka.connection import KafkaConnection
-from detector.kafka.preflight import Preflight
 from tests.e2e.deployment import DEADLINE, Deployment, Run
 from tests.fault import plant
 from tests.fault.kills import java_of, wait_until
 from tests.fault.reader import Reader
-
-ALERT_PARTITIONS = 2
 
 
 def send(run: Run, number: signal.Signals) -> None:
@@ -36,40 +32,37 @@ def ends_fenced(run: Run) -> None:
     assert run.process.wait(DEADLINE) == FencedError.exit_code, run.log()
 
 
-def opens(deployment: Deployment, reader: Reader, number: int) -> None:
+def opens(deployment: Deployment, reader: Reader, run: Run, number: int) -> None:
     """Write a stretch and wait until its fault is announced."""
     plant.produce_stretch(deployment, number)
-    reader.wait_for(lambda alert: plant.opens(alert, number))
+    reader.wait_for(run, lambda alert: plant.opens(alert, number))
 
 
 @pytest.mark.timeout(400)
 def test_who_wakes_up_after_another_took_over_ends_with_64_and_publishes_nothing(
-    tmp_path: Path, broker: EmbeddedBroker, model: tuple[str, ...]
+    tmp_path: Path, broker: EmbeddedBroker, model: plant.Model
 ) -> None:
-    deployment = Deployment(tmp_path, broker.bootstrap_servers, "zombie")
-    preflight = Preflight(KafkaConnection(broker.bootstrap_servers))
-    assert preflight.ensure(deployment.sensors, 2, 1, {})
-    assert preflight.ensure(deployment.alerts, ALERT_PARTITIONS, 1, {})
+    deployment = Deployment.with_topics(tmp_path, broker.bootstrap_servers, "zombie")
     plant.produce_warm_up(deployment)
     held = {failpoints.ENVIRONMENT: f"alerts produced:{tmp_path}"}
     with (
-        Reader(deployment.servers, deployment.alerts, ALERT_PARTITIONS) as reader,
-        deployment.running(*model) as first,
+        Reader(deployment) as reader,
+        deployment.running(*model.options) as first,
     ):
-        opens(deployment, reader, 0)
+        opens(deployment, reader, first, 0)
         send(first, signal.SIGSTOP)  # between two batches, or anywhere in one
-        with deployment.running(*model, "--take-over", environment=held) as second:
-            opens(deployment, reader, 1)
+        with deployment.running(*model.options, "--take-over", environment=held) as second:
+            opens(deployment, reader, second, 1)
             ends_fenced(first)
             (tmp_path / failpoints.ARMED).touch()
             plant.produce_stretch(deployment, 2)
             wait_until((tmp_path / failpoints.REACHED).exists, second)
             send(second, signal.SIGSTOP)  # with its alerts in a transaction that is open
-            with deployment.running(*model, "--take-over") as third:
-                reader.wait_for(lambda alert: plant.opens(alert, 2))
+            with deployment.running(*model.options, "--take-over") as third:
+                reader.wait_for(third, lambda alert: plant.opens(alert, 2))
                 (tmp_path / failpoints.RESUME).touch()
                 ends_fenced(second)
-                opens(deployment, reader, 3)
+                opens(deployment, reader, third, 3)
                 assert third.stop() == 0, third.log()
         during = [alert for _, alert in reader.alerts]
     after = deployment.alert_values(deployment.read_all(deployment.alerts))
