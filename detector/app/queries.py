@@ -147,15 +147,15 @@ def failure(query: StreamingQuery, publisher: Publisher) -> Exception:
         )
     if unanswered := UNANSWERED.search(text):
         return TransientError(f"Kafka did not answer Spark ({unanswered[0].strip()}); check the brokers")
-    return publisher.failure or _unexpected(text)
-
-
-def _unexpected(text: str) -> DetectorError:
-    """Return what ended a query that nothing of ours has ended."""
     if DATA_LOSS in text:
         return ContractError(
             f"records that were to be read are not in Kafka any more: {' '.join(text.split())[:DATA_LOSS_CHARACTERS]}. "
             "docs/runbook.md says what to do: Retention has passed the checkpoint"
         )
+    return publisher.failure or _unexpected(text)
+
+
+def _unexpected(text: str) -> DetectorError:
+    """Return what ended a query that nothing of ours has ended."""
     reason = text.splitlines()[0].rstrip(". ")
     return DetectorError(f"the query ended: {reason}. The log has the details; a restart continues from the checkpoint")

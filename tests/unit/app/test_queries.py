@@ -78,8 +78,10 @@ def test_what_spark_says_becomes_an_error_that_leads_the_way(
         raise found
 
 
-def test_records_that_are_gone_are_named_and_a_person_decides(tmp_path: Path) -> None:
-    found = Ended(Checkpoint(tmp_path), RuntimeError(LOST)).why()
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_records_that_are_gone_are_named_and_a_person_decides(tmp_path: Path, *, in_batch: bool) -> None:
+    error = RuntimeError(LOST)
+    found = Ended(Checkpoint(tmp_path), None if in_batch else error, error if in_batch else None).why()
 
     assert isinstance(found, ContractError)
     assert "Partition sensors-0's offset was changed from 100 to 50" in str(found)
