@@ -108,6 +108,11 @@ def judge_of_unfinished(marker: Marker | None, checkpoint: Checkpoint, judge: Ju
             f"under it, and {settings.model.registry} does not have it. Put that version back; the start after may use "
             "another"
         )
+    return judge_of_version(settings, version)
+
+
+def judge_of_version(settings: Settings, version: str) -> Judge:
+    """Return the judge that the settings name, but with another version of the model; errors as `load_judge`."""
     return load_judge(settings.model_copy(update={"model": settings.model.model_copy(update={"version": version})}))
 
 

@@ -19,11 +19,13 @@ import structlog
 
 from detector.app import data_loss, session
 from detector.app.adopt import look_up, why_nothing
+from detector.app.alias_watch import AliasWatch
 from detector.app.catch_up import find_backlog
 from detector.app.checkpoint import Checkpoint
 from detector.app.checkpoint_lock import locked
 from detector.app.heartbeat import Heartbeat
-from detector.app.judge import Model, load_judge
+from detector.app.judge import Judge, Model, judge_of_version, load_judge
+from detector.app.model_registry import open_registry
 from detector.app.outages import Notice, Patience
 from detector.app.queries import Queries
 from detector.app.recording import Recorder
@@ -31,6 +33,7 @@ from detector.app.rejects import FinishedBatch, LedgerWorker
 from detector.app.rereading import reread_after
 from detector.app.serving import Serving
 from detector.app.stream import Publisher
+from detector.app.succession import Succession
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.broker_watch import BrokerWatch
 from detector.kafka.commit_log import CommitLog
@@ -169,9 +172,12 @@ class Application:
             patience = Patience(watch.answered_since, checkpoint.last_committed, self._stopping)
             on_restart = recorder.metrics.record_query_restart
             backlog = partial(find_backlog, settings, checkpoint)
+            succession = stack.enter_context(_succession(settings, judge, recorder))
+            on_succession = partial(recorder.metrics.record_model_change, "taken")
             serving = Serving(
-                judge, queries, backlog, sink, patience, url, self._stopping, on_stop, on_running, on_restart
-            )
+                judge, queries, backlog, sink, patience, url, self._stopping, on_stop, on_running, on_restart,
+                succession, on_succession,
+            )  # fmt: skip
             self._running = True
             serving.run(before)
 
@@ -240,6 +246,19 @@ def _started_sink(
         yield sink, before
     finally:
         sink.close()
+
+
+@contextlib.contextmanager
+def _succession(settings: Settings, judge: Judge, recorder: Recorder) -> Iterator[Succession | None]:
+    """Watch the alias that chose the model; None where a version was named, which is meant to stay."""
+    if judge.model.version == settings.model.version:
+        yield None
+        return
+    watch = AliasWatch(lambda: open_registry(settings).resolve(settings.model.version), judge.model.version)
+    refused = partial(recorder.metrics.record_model_change, "refused")
+    succession = Succession(watch, partial(judge_of_version, settings), refused)
+    with succession.watching():
+        yield succession
 
 
 @contextlib.contextmanager

@@ -1,4 +1,6 @@
-"""Which query runs when: a published batch is finished, a backlog is read, then what comes; again after an outage.
+"""Which query runs when: a published batch is finished, a backlog is read, then what comes.
+
+It begins again after an outage, and under another model once one was promoted.
 
 Not here: what must be there first, and the end of it all (``lifecycle``); a query itself (``queries``).
 """
@@ -18,6 +20,7 @@ from detector.app.catch_up import Backlog
 from detector.app.judge import Judge, judge_of_unfinished
 from detector.app.outages import Patience
 from detector.app.queries import Queries, failure, finished
+from detector.app.succession import Succession
 from detector.errors import TransientError
 from detector.kafka.alert_sink import AlertSink
 from detector.kafka.marker import Marker
@@ -28,14 +31,14 @@ WATCH_SECONDS: Final = 0.2
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Serving:
     """The queries of one process, one after another.
 
     Parameters
     ----------
     judge : Judge
-        What judges.
+        What judges; its successor follows it.
     queries : Queries
         Starts and ends them.
     find_backlog : callable
@@ -54,6 +57,10 @@ class Serving:
         Told whenever the endless query runs.
     on_restart : callable
         Told what an outage has ended, before it begins again.
+    succession : Succession or None
+        Has the model that is to follow, None if the model never changes.
+    on_succession : callable
+        Told when another model has taken over.
     """
 
     judge: Judge
@@ -66,6 +73,8 @@ class Serving:
     on_stop: Callable[[], None]
     on_running: Callable[[], None]
     on_restart: Callable[[RestartReason], None]
+    succession: Succession | None = None
+    on_succession: Callable[[], None] = lambda: None
 
     def run(self, before: Marker | None) -> None:
         """Run until a stop is asked for.
@@ -84,8 +93,10 @@ class Serving:
         while True:
             try:
                 if lost:
-                    marker = self.sink.resume()
+                    marker, lost = self.sink.resume(), False
                 self._run_in_order(marker)
+                while self._succeed():
+                    self._run_in_order(self.sink.marker)
             except TransientError as error:
                 publisher = self.queries.publisher
                 reason: RestartReason = "publishing" if publisher.failure is error else "reading"
@@ -107,7 +118,17 @@ class Serving:
             with self.queries.query(self.judge) as query:
                 log.info("running", metrics=self.metrics, model=self.judge.model.version)
                 self.on_running()
-                self._watch(query, lambda: False)
+                self._watch(query, self.succession.waiting if self.succession else lambda: False)
+
+    def _succeed(self) -> bool:
+        """Let the successor judge from here on; tell whether there is one and no stop was asked for."""
+        judge = self.succession.take() if self.succession and not self.stopping.is_set() else None
+        if judge is None:
+            return False
+        log.info("another model from here on", model=judge.model.version, before=self.judge.model.version)
+        self.judge = judge
+        self.on_succession()
+        return True
 
     def _finish(self, batch_id: int, judge: Judge) -> None:
         """Let the judge of a published batch finish it."""

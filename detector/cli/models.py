@@ -18,7 +18,7 @@ from detector.errors import ConfigError
 models_app = typer.Typer(help="Look at models, and choose which one is used.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
-RESTART: Final = "A running instance keeps the model that it started with: restart it."
+RUNNING: Final = "An instance that runs by this alias takes it over within seconds."
 
 
 class Alias(Enum):
@@ -120,7 +120,7 @@ def _print_move(alias: Alias, version: str, before: str | None, *, as_json: bool
     elif version == before:
         out.print(f"{alias.value} is {version} already", highlight=False)
     else:
-        out.print(f"{alias.value} is {version} now, {before or 'none'} before. {RESTART}", highlight=False)
+        out.print(f"{alias.value} is {version} now, {before or 'none'} before. {RUNNING}", highlight=False)
 
 
 @models_app.command()

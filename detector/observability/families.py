@@ -161,6 +161,12 @@ class ScoringFamilies:
             "version",
             "digest",
         )
+        self.model_changes = _counter(
+            registry,
+            "model_changes",
+            "Models that were promoted while it ran: taken, or refused, when the one before goes on.",
+            "outcome",
+        )
         self.model_trained = _unknown(
             registry, "model_trained_timestamp_seconds", "When that model was trained, epoch seconds."
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 TransactionOutcome: TypeAlias = Literal["committed", "aborted", "skipped_replay", "uncertain"]
 RestartReason: TypeAlias = Literal["reading", "publishing"]
+ModelChange: TypeAlias = Literal["taken", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +203,10 @@ class Metrics:
         self._scoring.model_info.clear()
         self._scoring.model_info.labels(version, digest).set(1)
         self._scoring.model_trained.set(trained_at)
+
+    def record_model_change(self, outcome: ModelChange) -> None:
+        """Count a model that was promoted while another ran."""
+        self._scoring.model_changes.labels(outcome).inc()
 
     def record_transaction(self, outcome: TransactionOutcome, seconds: float | None = None) -> None:
         """Count a transaction and its duration; a replay that was skipped has none."""

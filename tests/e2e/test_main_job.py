@@ -178,14 +178,20 @@ def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path,
         plant.produce(range(HISTORY + 500, HISTORY + 700), fault=faults)
         plant.read(plant.alerts, severe_opening("pressure"))
         assert run.metrics()[f"tidemark_records_lost_total[{plant.sensors}]"] == LOST
+        # Another model is promoted meanwhile: it resolves what the first has opened.
+        promoted = plant.call("models", "promote", second["version"])
+        assert promoted.returncode == 0, promoted.stderr
+        run.wait_for_metric("tidemark_model_changes_total[taken]", 1)
+        plant.produce(range(HISTORY + 700, HISTORY + 1_400), fault=faults)
+        plant.read(plant.alerts, resolution(opened["incident_id"]))
         assert run.stop(signal.SIGINT) == 0, run.log()
         assert "stopping at the next batch boundary" in run.log()
         assert "Traceback" not in run.log()
 
     # Heartbeats are switched off, and a loss would end the run: Spark takes it for one if their topic is not read on.
-    with plant.running("--set", f"model.version={second['version']}", *DEDUP) as run:
-        plant.produce(range(HISTORY + 700, HISTORY + 1_400), fault=faults)
-        plant.read(plant.alerts, resolution(opened["incident_id"]))
+    with plant.running(*DEDUP) as run:
+        plant.produce(range(HISTORY + 1_400, HISTORY + 1_500), fault=faults)
+        run.wait_for_metric("tidemark_windows_scored_total", 1)
         assert run.stop() == 0, run.log()
 
     alerts = plant.alert_values(plant.read_all(plant.alerts))

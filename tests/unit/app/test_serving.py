@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from detector.app.alias_watch import AliasWatch
 from detector.app.catch_up import Backlog
 from detector.app.checkpoint import Checkpoint
 from detector.app.judge import Judge, Model
 from detector.app.outages import MAX_IN_A_ROW, Patience
 from detector.app.serving import Serving
+from detector.app.succession import Succession
 from detector.errors import FencedError, TransientError
 from detector.kafka.marker import Marker
 from detector.settings import load
@@ -54,15 +56,17 @@ class Scene:
         self.publisher = FakePublisher(Checkpoint(directory))
         self.told: list[str] = []
         self.backlogs: list[Backlog | None] = []
+        self.judges: list[str] = []
         settings = load(None, ("source.topics=[sensors]",), {})
         self.judge = Judge(settings, Model("0001", MANIFEST))
 
     @contextlib.contextmanager
-    def query(self, _: Judge, backlog: Backlog | None = None) -> Iterator[FakeQuery]:
+    def query(self, judge: Judge, backlog: Backlog | None = None) -> Iterator[FakeQuery]:
         self.told.append("query" if backlog is None else "backlog")
+        self.judges.append(judge.model.version)
         end = self.script.pop(0)
         self.publisher.failure = end if isinstance(end, Exception) else None
-        if end is None and backlog is None:
+        if end is None and backlog is None and not self.script:
             self.stopping.set()
         yield FakeQuery(end if isinstance(end, str) else None, runs=end is None and backlog is None)
 
@@ -73,7 +77,13 @@ class Scene:
     def find_backlog(self) -> Backlog | None:
         return self.backlogs.pop(0) if self.backlogs else None
 
-    def serving(self, answered_since: Callable[[float], bool] = lambda _: True) -> Serving:
+    @property
+    def marker(self) -> Marker:
+        return Marker(owner_uuid="me", generation=1)
+
+    def serving(
+        self, answered_since: Callable[[float], bool] = lambda _: True, succession: Succession | None = None
+    ) -> Serving:
         fake: Any = self
         patience = Patience(answered_since, lambda: -1, self.stopping, first_pause_seconds=0.0)
         return Serving(
@@ -87,6 +97,8 @@ class Scene:
             on_stop=lambda: self.told.append("stop"),
             on_running=lambda: self.told.append("running"),
             on_restart=self.told.append,
+            succession=succession,
+            on_succession=lambda: self.told.append("succession"),
         )
 
 
@@ -156,3 +168,36 @@ def test_a_stop_while_kafka_is_away_ends_it_at_once(tmp_path: Path) -> None:
     scene.serving(stop_instead).run(None)
 
     assert scene.told == ["query", "running", "stop"]
+
+
+def test_a_promoted_model_takes_over_between_two_batches_after_the_backlog_of_now(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, None, None, None)
+    successor = Judge(scene.judge.settings, Model("0002", MANIFEST))
+    named = iter(["0002"])
+    succession = Succession(AliasWatch(lambda: next(named), "0001"), lambda _: successor, lambda: None)
+    succession.look(now=0.0)
+    scene.backlogs = [None, Backlog(5, 1.0)]
+    scene.serving(succession=succession).run(None)
+
+    assert scene.told == ["query", "running", "succession", "backlog", "query", "running", "stop"]
+    assert scene.judges == ["0001", "0002", "0002"]
+
+
+def test_an_outage_after_a_succession_leaves_the_successor_in_charge(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, None, FROM_SPARK, None)
+    named = iter(["0002"])
+    successor = Judge(scene.judge.settings, Model("0002", MANIFEST))
+    succession = Succession(AliasWatch(lambda: next(named), "0001"), lambda _: successor, lambda: None)
+    succession.look(now=0.0)
+    scene.serving(succession=succession).run(None)
+
+    assert scene.judges == ["0001", "0002", "0002"]
+
+
+def test_a_stop_comes_before_a_succession(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, None)
+    succession = Succession(AliasWatch(lambda: "0002", "0001"), lambda _: scene.judge, lambda: None)
+    succession.look(now=0.0)
+    scene.serving(succession=succession).run(None)
+
+    assert scene.judges == ["0001"]

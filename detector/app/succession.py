@@ -1,0 +1,76 @@
+"""A model that is promoted while another runs: loaded beside it, and handed over between two micro-batches.
+
+Not here: when the alias has moved (``alias_watch``), ending one query and starting the next (``serving``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import structlog
+
+from detector.app.alias_watch import EVERY_SECONDS, AliasWatch
+from detector.app.judge import Judge
+from detector.errors import DetectorError
+from models.errors import ModelError
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Succession:
+    """Looks for a model that is to follow the one that runs; a model that is refused changes nothing.
+
+    Parameters
+    ----------
+    watch : AliasWatch
+        Says when the alias names another version.
+    load : callable
+        Returns the judge of a version; raises DetectorError, ModelError or OSError where a start would be refused.
+    on_refused : callable
+        Told of each version that is refused.
+    """
+
+    watch: AliasWatch
+    load: Callable[[str], Judge]
+    on_refused: Callable[[], None]
+    _ready: Judge | None = field(default=None, init=False)
+
+    def waiting(self) -> bool:
+        """Tell whether a successor is ready."""
+        return self._ready is not None
+
+    def take(self) -> Judge | None:
+        """Return the successor, once; None if there is none."""
+        ready, self._ready = self._ready, None
+        return ready
+
+    def look(self, now: float) -> None:
+        """Look once, at a reading of a monotonic clock (s), and load what is found."""
+        version = self.watch.moved(now)
+        if version is None:
+            return
+        try:
+            self._ready = self.load(version)
+        except (DetectorError, ModelError, OSError) as error:
+            self.on_refused()
+            log.error("a promoted model is refused; the one that runs goes on", model=version, why=str(error))  # noqa: TRY400 - the message says it all
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look in a thread of its own while the context lasts: a registry that is away must hold up nothing else."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(EVERY_SECONDS):
+                self.look(time.monotonic())
+
+        threading.Thread(target=watch, name="succession", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
