@@ -15,7 +15,7 @@ from confluent_kafka import OFFSET_END, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from detector.kafka.broker import EmbeddedBroker
-from tests.e2e.deployment import DEADLINE, EPOCH, SENSORS, Deployment
+from tests.e2e.deployment import DEADLINE, EPOCH, SENSORS, Deployment, Run
 
 HISTORY = 2_400  # seconds of history: 240 windows
 POISON = 10_000
@@ -137,6 +137,13 @@ def assert_accounted(plant: Deployment, account: Counter[str], metrics: Mapping[
     }
 
 
+def promote(plant: Deployment, run: Run, version: str) -> None:
+    """Promote a version, and wait until the running instance has taken it over."""
+    done = plant.call("models", "promote", version)
+    assert done.returncode == 0, done.stderr
+    run.wait_for_metric("tidemark_model_changes_total[taken]", 1)
+
+
 @pytest.mark.timeout(600)
 def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path, broker: EmbeddedBroker) -> None:
     plant = deployment(tmp_path, broker, "plant")
@@ -179,9 +186,7 @@ def test_an_incident_survives_poison_a_restart_and_another_model(tmp_path: Path,
         plant.read(plant.alerts, severe_opening("pressure"))
         assert run.metrics()[f"tidemark_records_lost_total[{plant.sensors}]"] == LOST
         # Another model is promoted meanwhile: it resolves what the first has opened.
-        promoted = plant.call("models", "promote", second["version"])
-        assert promoted.returncode == 0, promoted.stderr
-        run.wait_for_metric("tidemark_model_changes_total[taken]", 1)
+        promote(plant, run, second["version"])
         plant.produce(range(HISTORY + 700, HISTORY + 1_400), fault=faults)
         plant.read(plant.alerts, resolution(opened["incident_id"]))
         assert run.stop(signal.SIGINT) == 0, run.log()

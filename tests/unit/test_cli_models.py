@@ -161,7 +161,7 @@ def test_a_version_is_promoted_and_rolled_back(desk: Desk) -> None:
     one, _, three = desk.registry.versions()
     ended = desk.models("promote", one)
 
-    assert ended.out.startswith(f"champion is {one} now, {three} before. A running instance keeps")
+    assert ended.out.startswith(f"champion is {one} now, {three} before. An instance that runs")
     assert desk.registry.aliases() == {"champion": one}
     assert desk.models("rollback", "--json").json == {"alias": "champion", "version": three, "before": one}
     assert desk.registry.aliases() == {"champion": three}

@@ -30,6 +30,7 @@ def exported(prefix: str) -> list[tuple[str, str, str, str]]:
     metrics.record_dead_letters({"bad_json": 1})
     metrics.record_lost({"sensors": 1})
     metrics.record_query_restart("reading")
+    metrics.record_model_change("taken")
     metrics.record_summaries([SummaryFacts(0, 1, 1, 0, 0.01, {"major": 1}, {"bucket_limit": 1})])
     metrics.set_model("0001", "aaaa", 1.7e9)
     metrics.record_alerts("opened", "major", 1)
