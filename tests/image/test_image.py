@@ -87,7 +87,7 @@ def test_a_stopped_container_has_drained_and_the_next_one_goes_on_from_its_check
     run(live)
     served(live, str(before))
     (owner,) = events(live, "owner")
-    assert owner["published"] is not None
+    assert owner["published_batch"] >= 0  # left out where nothing was published
     assert live.stop("tidemark") == 0
     ids = [json.loads(line)["alert_id"] for line in live.python("kafka", CONSUMER, "end").splitlines()]
     assert len(set(ids)) == len(ids) > 0
