@@ -188,9 +188,12 @@ class Registry:
 
     def _require(self, version: str) -> None:
         if not _VERSION.fullmatch(version) or not self._store.has(version):
+            known = self.versions()
+            promote = "name one of them, or promote one (tidemark models promote)"
+            way = promote if known else "train a model first (tidemark train)"
             raise RegistryError(
-                f"{self._store} has no version or alias {version!r} (versions: {', '.join(self.versions()) or 'none'}; "
-                f"aliases: {', '.join(sorted(self.aliases())) or 'none'}); train a model first (tidemark train)"
+                f"{self._store} has no version or alias {version!r} (versions: {', '.join(known) or 'none'}; "
+                f"aliases: {', '.join(sorted(self.aliases())) or 'none'}); {way}"
             )
 
     def manifest(self, version: str) -> Manifest:

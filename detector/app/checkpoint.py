@@ -227,6 +227,13 @@ class Checkpoint:
         adopted = self.adoption()
         return adopted.starting if adopted is not None else {}
 
+    def finished_offsets(self) -> Offsets:
+        """Return from where records are still needed: a batch that is planned and not finished is read again."""
+        finished = self.last_committed()
+        if finished >= 0:
+            return self.offsets(finished).end
+        return self.first_offsets() if self.last_batch() >= 0 else self.read_offsets()
+
     def first_offsets(self) -> Offsets:
         """Return where the query began to read, empty before its first batch."""
         path = self.spark / "sources" / "0" / "0"

@@ -210,7 +210,7 @@ def _prepare_topics(settings: Settings, checkpoint: Checkpoint) -> TopicFacts:
 
 def _lost(settings: Settings, checkpoint: Checkpoint, topics: TopicFacts) -> Mapping[str, int]:
     first = Preflight(specs.connection(settings)).offsets(topics.partitions)
-    return data_loss.settle(settings, checkpoint.read_offsets(), first)
+    return data_loss.settle(settings, checkpoint.finished_offsets(), first)
 
 
 @contextlib.contextmanager

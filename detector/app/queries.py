@@ -120,7 +120,7 @@ def _end_query(spark: SparkSession, query: StreamingQuery, publisher: Publisher)
     publisher.stopping = True
     while query.isActive and query.status["isTriggerActive"] and time.monotonic() < deadline:
         pause.wait(BOUNDARY_SECONDS)
-    if query.isActive and query.status["isTriggerActive"]:
+    if time.monotonic() >= deadline:
         log.warning("the running batch is abandoned; the next start does it again", seconds=DRAIN_SECONDS)
     with contextlib.suppress(PySparkException):  # stopping a query that has failed throws its failure again
         query.stop()

@@ -39,6 +39,11 @@ class Succession:
     load: Callable[[str], Judge]
     on_refused: Callable[[], None]
     _ready: Judge | None = field(default=None, init=False)
+    _running: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Take the version that the watch begins with for the one that runs."""
+        self._running = self.watch.running
 
     def waiting(self) -> bool:
         """Tell whether a successor is ready."""
@@ -47,6 +52,8 @@ class Succession:
     def take(self) -> Judge | None:
         """Return the successor, once; None if there is none."""
         ready, self._ready = self._ready, None
+        if ready is not None:
+            self._running = ready.model.version
         return ready
 
     def look(self, now: float) -> None:
@@ -54,8 +61,12 @@ class Succession:
         version = self.watch.moved(now)
         if version is None:
             return
+        if version == self._running:  # there and back, or back from one that was refused
+            self._ready = None
+            return
         try:
             self._ready = self.load(version)
+            log.info("a model was promoted; it follows when the running batch ends", model=version)
         except (DetectorError, ModelError, OSError) as error:
             self.on_refused()
             log.error("a promoted model is refused; the one that runs goes on", model=version, why=str(error))  # noqa: TRY400 - the message says it all

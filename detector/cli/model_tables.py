@@ -30,8 +30,7 @@ def print_versions(console: Console, found: Sequence[VersionFacts], registry: st
     for column in ("sensors", "windows"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("of", no_wrap=True)
-    table.add_column("digest", no_wrap=True)
-    table.add_column("signed by")
+    table.add_column("signed by", min_width=len("signed by"), overflow="fold")
     for each in found:
         style = "bold" if each.aliases else "red" if each.problem else ""
         table.add_row(each.version, ", ".join(each.aliases), *_cells(each, now), style=style)
@@ -44,14 +43,13 @@ def print_versions(console: Console, found: Sequence[VersionFacts], registry: st
 def _cells(each: VersionFacts, now: float) -> tuple[str, ...]:
     manifest = each.manifest
     if manifest is None:
-        return ("", "", "", "", "", "damaged")
+        return ("", "", "", "", "damaged")
     age = each.age_seconds(now)
     return (
         "" if age is None else span(age),
         f"{each.training('sensors'):,}",
         f"{each.training('windows'):,}",
         _shape(manifest),
-        manifest.digest[:DIGEST_DIGITS],
         _signed(each),
     )
 

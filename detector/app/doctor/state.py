@@ -83,10 +83,11 @@ def unread(deployment: Deployment) -> Iterator[Finding]:
     settings, preflight = deployment.settings, deployment.kafka.preflight
     read = deployment.read_up_to
     first, end = preflight.bounds(deployment.source.partitions)
-    if lost := lost_records(read, first):
+    needed = deployment.checkpoint.finished_offsets()
+    if lost := lost_records(needed, first):
         gone = sum(stop - begin for begin, stop in lost.values())
         if settings.source.on_data_loss == "fail":
-            settle(settings, read, first)  # refuses in the words of a start
+            settle(settings, needed, first)  # refuses in the words of a start
         yield warning(f"{counted(gone, 'record')} are gone before they were read", "A start counts them and goes on")
     behind = [f"{t}/{p}" for t, parts in read.items() for p, at in parts.items() if at > end.get(t, {}).get(p, at)]
     if behind:

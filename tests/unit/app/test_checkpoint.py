@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_planned_and_committed_batches_are_the_newest_by_number_and_unfinished_f
 ) -> None:
     assert used.facts("owner") == CheckpointFacts("owner", QUERY, 11, str(used.directory))
     assert used.last_committed() == 10
+
+
+def test_a_planned_batch_that_is_not_finished_needs_its_records_once_more(used: Checkpoint) -> None:
+    assert used.read_offsets() == {"plant": {0: 1_100, 1: 1_101}}
+    assert used.finished_offsets() == {"plant": {0: 1_000, 1: 1_001}}
+
+
+def test_before_the_first_finished_batch_all_records_since_the_first_are_needed(used: Checkpoint) -> None:
+    shutil.rmtree(used.spark / "commits")
+
+    assert used.finished_offsets() == {"plant": {0: 7, 1: 0}}
 
 
 def test_the_entry_of_a_batch_tells_its_digest_watermark_and_end(used: Checkpoint) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from structlog.testing import capture_logs
 
 from detector.app.alias_watch import AliasWatch
+from detector.app.judge import Judge, Model
 from detector.app.succession import Succession
 from detector.errors import ContractError
+from detector.settings import load
 from models.errors import ArtifactCorruptError
+from tests.unit.models.test_models_artifact import MANIFEST
+
+SETTINGS = load(None, ("source.topics=[sensors]",), {})
 
 
 class Scene:
@@ -21,10 +24,14 @@ class Scene:
         self._broken, self._error = broken, error or ContractError("for other windows")
         self.succession = Succession(AliasWatch(lambda: self.alias, "0001"), self._load, self._refuse)
 
-    def _load(self, version: str) -> Any:
+    def _load(self, version: str) -> Judge:
         if version in self._broken:
             raise self._error
-        return f"judge of {version}"
+        return Judge(SETTINGS, Model(version, MANIFEST))
+
+    def follower(self) -> str | None:
+        found = self.succession.take()
+        return None if found is None else found.model.version
 
     def _refuse(self) -> None:
         self.refused += 1
@@ -44,7 +51,7 @@ def test_a_promoted_version_follows_once() -> None:
     scene.succession.look(0.0)
 
     assert scene.succession.waiting()
-    assert scene.succession.take() == "judge of 0002"  # type: ignore[comparison-overlap]
+    assert scene.follower() == "0002"
     assert not scene.succession.waiting()
 
 
@@ -54,7 +61,7 @@ def test_the_newest_of_two_promotions_follows() -> None:
         scene.alias = version
         scene.succession.look(100.0 * at)
 
-    assert scene.succession.take() == "judge of 0003"  # type: ignore[comparison-overlap]
+    assert scene.follower() == "0003"
 
 
 @pytest.mark.parametrize(
@@ -79,4 +86,21 @@ def test_after_a_refusal_the_next_promotion_follows() -> None:
         scene.alias = version
         scene.succession.look(100.0 * at)
 
-    assert scene.succession.take() == "judge of 0003"  # type: ignore[comparison-overlap]
+    assert scene.follower() == "0003"
+
+
+def test_back_to_the_model_that_runs_is_no_change() -> None:
+    scene = Scene("0002")
+    for at, version in enumerate(["0002", "0001", "0003", "0001"]):
+        scene.alias = version
+        scene.succession.look(100.0 * at)
+
+    assert not scene.succession.waiting()
+
+
+def test_after_a_succession_back_to_the_one_before_is_a_change() -> None:
+    scene = Scene()
+    for at, version in enumerate(["0002", "0001"]):
+        scene.alias = version
+        scene.succession.look(100.0 * at)
+        assert scene.follower() == version
