@@ -254,7 +254,8 @@ def _succession(settings: Settings, judge: Judge, recorder: Recorder) -> Iterato
     if judge.model.version == settings.model.version:
         yield None
         return
-    watch = AliasWatch(lambda: open_registry(settings).resolve(settings.model.version), judge.model.version)
+    registry = open_registry(settings)
+    watch = AliasWatch(partial(registry.resolve, settings.model.version), judge.model.version)
     refused = partial(recorder.metrics.record_model_change, "refused")
     succession = Succession(watch, partial(judge_of_version, settings), refused)
     with succession.watching():

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from detector.app.judge import load_judge
+from detector.app.judge import judge_of_version
 from detector.app.model_registry import open_registry, trusted_keys
 from detector.errors import ContractError
 from detector.pipeline.schema import KEY_SEPARATOR
@@ -170,7 +170,7 @@ def roll_back(settings: Settings, alias: str) -> tuple[str, str]:
 
 def _require_usable(settings: Settings, version: str, otherwise: str) -> None:
     try:
-        load_judge(settings.model_copy(update={"model": settings.model.model_copy(update={"version": version})}))
+        judge_of_version(settings, version)
     except (ArtifactError, ContractError) as error:
         raise type(error)(f"{error}. {otherwise[0].upper()}{otherwise[1:]}") from error
 

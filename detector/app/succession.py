@@ -25,6 +25,8 @@ log = structlog.get_logger()
 class Succession:
     """Looks for a model that is to follow the one that runs; a model that is refused changes nothing.
 
+    One thread looks, another one takes.
+
     Parameters
     ----------
     watch : AliasWatch
@@ -40,6 +42,7 @@ class Succession:
     on_refused: Callable[[], None]
     _ready: Judge | None = field(default=None, init=False)
     _running: str = field(default="", init=False)
+    _changing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
         """Take the version that the watch begins with for the one that runs."""
@@ -51,9 +54,10 @@ class Succession:
 
     def take(self) -> Judge | None:
         """Return the successor, once; None if there is none."""
-        ready, self._ready = self._ready, None
-        if ready is not None:
-            self._running = ready.model.version
+        with self._changing:  # one that comes at this moment is not to be lost
+            ready, self._ready = self._ready, None
+            if ready is not None:
+                self._running = ready.model.version
         return ready
 
     def look(self, now: float) -> None:
@@ -61,15 +65,17 @@ class Succession:
         version = self.watch.moved(now)
         if version is None:
             return
-        if version == self._running:  # there and back, or back from one that was refused
-            self._ready = None
-            return
         try:
-            self._ready = self.load(version)
-            log.info("a model was promoted; it follows when the running batch ends", model=version)
+            judge = self.load(version)
         except (DetectorError, ModelError, OSError) as error:
             self.on_refused()
             log.error("a promoted model is refused; the one that runs goes on", model=version, why=str(error))  # noqa: TRY400 - the message says it all
+            return
+        with self._changing:
+            changed = version != self._running  # not: there and back, or back from one that was refused
+            self._ready = judge if changed else None
+        if changed:
+            log.info("a model was promoted; it follows when the running batch ends", model=version)
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
